@@ -1,0 +1,217 @@
+/**
+ * The closed set of errors that the domain and the services throw. Whatever is thrown and is not a DomainError is a
+ * defect and reaches callers as INTERNAL. `rpc/errors.ts` holds the only table from these to statuses.
+ */
+
+/** Why a field was refused; clients may switch on it. */
+export type ViolationReason =
+  | 'REQUIRED'
+  | 'UNSPECIFIED'
+  | 'BLANK'
+  | 'TOO_LONG'
+  | 'TOO_MANY'
+  | 'TOO_LARGE'
+  | 'OUT_OF_RANGE'
+  | 'BAD_FORMAT'
+  | 'NUL'
+  | 'NOT_UNICODE'
+  | 'NOT_FINITE'
+  | 'LONE_BRACE'
+  | 'DOUBLE_BRACE'
+  | 'UNKNOWN_PLACEHOLDER'
+  | 'DUPLICATE'
+  | 'CONFLICT'
+  | 'CONTRADICTION'
+  | 'DOES_NOT_COMPILE'
+  | 'MISSING'
+  | 'WRONG_TYPE'
+  | 'UNRESOLVED'
+  | 'NOT_APPLICABLE'
+  | 'CYCLE'
+  | 'REUSED';
+
+/** One breach of a rule. */
+export interface Violation {
+  /** Path of the field in the request, as `draft.sections[2].template.template.version`. */
+  readonly field: string;
+  readonly reason: ViolationReason;
+  /** What is wrong and how to mend it, in English. */
+  readonly description: string;
+}
+
+export abstract class DomainError extends Error {
+  override get name(): string {
+    return this.constructor.name;
+  }
+}
+
+/** The request breaks rules; all of them are named. */
+export class InvalidInput extends DomainError {
+  readonly reason: 'INVALID_INPUT' | 'VARIABLES_INVALID' | 'REQUEST_ID_REUSED';
+  readonly violations: readonly Violation[];
+  readonly metadata: Readonly<Record<string, string>>;
+
+  constructor(
+    violations: readonly Violation[],
+    reason: InvalidInput['reason'] = 'INVALID_INPUT',
+    metadata: Readonly<Record<string, string>> = {},
+  ) {
+    super(violations.map((v) => `${v.field}: ${v.description}`).join('; '));
+    this.violations = violations;
+    this.reason = reason;
+    this.metadata = metadata;
+  }
+}
+
+/** The bytes are not a message of the method's request type. */
+export class MalformedRequest extends DomainError {
+  constructor() {
+    super("the request cannot be decoded as the method's request message");
+  }
+}
+
+/** The rendered text is over the bound. */
+export class RenderedTooLarge extends DomainError {
+  readonly bytes: number;
+  readonly maxBytes: number;
+
+  constructor(bytes: number, maxBytes: number) {
+    super(`the rendered text has ${bytes} bytes of UTF-8; at most ${maxBytes} are allowed`);
+    this.bytes = bytes;
+    this.maxBytes = maxBytes;
+  }
+}
+
+export type ResourceType =
+  | 'tenant'
+  | 'template'
+  | 'template_version'
+  | 'bundle'
+  | 'bundle_version'
+  | 'channel'
+  | 'activation'
+  | 'change'
+  | 'receipt';
+
+/** It does not exist. */
+export class NotFound extends DomainError {
+  readonly resourceType: ResourceType;
+  readonly resourceName: string;
+
+  constructor(resourceType: ResourceType, resourceName: string, hint = '') {
+    super(`${resourceType} ${resourceName} does not exist${hint && `; ${hint}`}`);
+    this.resourceType = resourceType;
+    this.resourceName = resourceName;
+  }
+}
+
+/** The id or semver is taken. */
+export class AlreadyExists extends DomainError {
+  readonly resourceType: ResourceType;
+  readonly resourceName: string;
+
+  constructor(resourceType: ResourceType, resourceName: string, hint: string) {
+    super(`${resourceType} ${resourceName} exists; ${hint}`);
+    this.resourceType = resourceType;
+    this.resourceName = resourceName;
+  }
+}
+
+/** Somebody else wrote since the caller read. */
+export class Stale extends DomainError {
+  readonly reason: 'STALE_EDIT_VERSION' | 'STALE_REVISION';
+  readonly metadata: Readonly<Record<string, string>>;
+
+  /**
+   * @param current what holds now: its counter, the hash of the current draft, who wrote it and when (ISO 8601)
+   */
+  constructor(
+    reason: Stale['reason'],
+    current: { value: number; expected: number; draftHash: string; actor: string; time: string },
+  ) {
+    const counter = reason === 'STALE_EDIT_VERSION' ? 'edit_version' : 'revision';
+    super(
+      `${counter} is ${current.value}, not ${current.expected}: ${current.actor || 'nobody'} wrote it` +
+        `${current.time && ` at ${current.time}`}; read it again, merge, and send ${counter} ${current.value}`,
+    );
+    this.reason = reason;
+    this.metadata = {
+      [counter]: String(current.value),
+      expected: String(current.expected),
+      draft_hash: current.draftHash,
+      update_actor: current.actor,
+      update_time: current.time,
+    };
+  }
+}
+
+/** One thing that stands in the way. */
+export interface Obstacle {
+  readonly type: string;
+  readonly subject: string;
+  readonly description: string;
+}
+
+/** The state of the resource does not allow it. */
+export class PreconditionFailed extends DomainError {
+  readonly reason: 'VERSION_IMMUTABLE' | 'RESOURCE_IN_USE' | 'RESOURCE_ARCHIVED' | 'NOTHING_TO_ROLL_BACK';
+  readonly obstacles: readonly Obstacle[];
+
+  constructor(reason: PreconditionFailed['reason'], obstacles: readonly Obstacle[]) {
+    super(obstacles.map((o) => `${o.subject}: ${o.description}`).join('; '));
+    this.reason = reason;
+    this.obstacles = obstacles;
+  }
+}
+
+/** It may work later, or on another replica. */
+export class Unavailable extends DomainError {
+  readonly reason: 'SEQ_NOT_APPLIED' | 'DATABASE_UNAVAILABLE' | 'DRAINING';
+  readonly retryDelayMs: number;
+  readonly metadata: Readonly<Record<string, string>>;
+
+  constructor(
+    reason: Unavailable['reason'],
+    message: string,
+    retryDelayMs: number,
+    metadata: Readonly<Record<string, string>> = {},
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.reason = reason;
+    this.retryDelayMs = retryDelayMs;
+    this.metadata = metadata;
+  }
+}
+
+/** The call's deadline passed; nothing was written. */
+export class DeadlineExceeded extends DomainError {
+  constructor() {
+    super("the call's deadline passed; nothing was written");
+  }
+}
+
+/** The caller went away; nothing was written. */
+export class Cancelled extends DomainError {
+  constructor() {
+    super('the caller cancelled; nothing was written');
+  }
+}
+
+/** Collects the breaches of a request, so that all are reported at once. */
+export class Violations {
+  readonly #list: Violation[] = [];
+
+  add(field: string, reason: ViolationReason, description: string): void {
+    this.#list.push({ field, reason, description });
+  }
+
+  get size(): number {
+    return this.#list.length;
+  }
+
+  /** @throws InvalidInput with every violation that was added */
+  throwIfAny(): void {
+    if (this.#list.length > 0) throw new InvalidInput(this.#list);
+  }
+}

@@ -1,0 +1,127 @@
+/** Snapshots: all that a render needs besides its inputs; what bundle_hash covers (spec section 3, "Hashes"). */
+import { type BundleDraft, templateRefs } from './bundle.ts';
+import { type Constraint, constraintsJson, parseConstraints } from './constraint.ts';
+import { deepFreeze } from './deep-freeze.ts';
+import { documentOf, type Document } from './document.ts';
+import type { Violations } from './errors.ts';
+import type { JsonObject } from './json.ts';
+import { MAX_VARIABLES } from './limits.ts';
+import type { Role } from './prompt-type.ts';
+import { effectiveDeclarations, type TemplateDraft, type TemplateSyntax } from './template.ts';
+import { mergeDeclarations, type SnapshotVariables, variableRules, type VariableRules } from './variables.ts';
+
+/** A template's content as it is rendered. */
+export type SnapshotTemplate = { readonly syntax: TemplateSyntax; readonly content: string };
+
+export type SnapshotSection = (SnapshotTemplate & { readonly role: Role }) | { readonly placeholder: string };
+
+/** The content of a bundle version: no ids, versions, times or descriptions. Deep-frozen. */
+export interface Snapshot {
+  readonly personality: SnapshotTemplate | undefined;
+  readonly sections: readonly SnapshotSection[];
+  readonly variables: SnapshotVariables;
+  /** By id. */
+  readonly constraints: readonly Constraint[];
+  readonly modelConfig: JsonObject | undefined;
+}
+
+function snapshotTemplate({ syntax, content }: TemplateDraft): SnapshotTemplate {
+  return { syntax, content };
+}
+
+/** Paths of templateRefs(draft), in its order. */
+function refFields(draft: BundleDraft): string[] {
+  const sections = draft.sections.flatMap((section, index) =>
+    'template' in section ? [`draft.sections[${index}].template.template`] : [],
+  );
+  return draft.personality === undefined ? sections : ['draft.personality', ...sections];
+}
+
+/**
+ * Builds the snapshot of a normalized draft. Declarations that conflict and more than 128 variables are violations;
+ * then the snapshot is of no use.
+ * @param templates the templates that templateRefs(draft) stands for, in its order
+ */
+export function buildSnapshot(
+  violations: Violations,
+  draft: BundleDraft,
+  templates: readonly TemplateDraft[],
+): Snapshot {
+  const fields = refFields(draft);
+  const sources = templateRefs(draft).map(({ templateId }, index) => ({
+    field: fields[index] as string,
+    templateId,
+    declarations: effectiveDeclarations(templates[index] as TemplateDraft),
+  }));
+  const variables = mergeDeclarations(violations, sources);
+  const count = Object.keys(variables).length;
+  if (count > MAX_VARIABLES) {
+    const description = `the templates of a bundle may read at most ${MAX_VARIABLES} variables together, not ${count}`;
+    violations.add('draft.sections', 'TOO_MANY', description);
+  }
+  const contents = templates.map(snapshotTemplate);
+  const personality = draft.personality && contents.shift();
+  const sections = draft.sections.map((section) =>
+    'template' in section ? { role: section.role, ...(contents.shift() as SnapshotTemplate) } : section,
+  );
+  const { constraints, modelConfig } = draft;
+  return frozenCopy({ personality, sections, variables, constraints, modelConfig });
+}
+
+/** A template as the only SYSTEM section of a bundle. */
+export function templateSnapshot(draft: TemplateDraft): Snapshot {
+  const rules = effectiveDeclarations(draft).map((each): [string, VariableRules] => [each.name, variableRules(each)]);
+  return frozenCopy({
+    personality: undefined,
+    sections: [{ role: 'SYSTEM', ...snapshotTemplate(draft) }],
+    variables: Object.fromEntries(rules),
+    constraints: [],
+    modelConfig: undefined,
+  });
+}
+
+function frozenCopy(snapshot: Snapshot): Snapshot {
+  return parseSnapshot(snapshotDocument(snapshot).text);
+}
+
+type StoredSnapshot = {
+  readonly personality?: SnapshotTemplate;
+  readonly sections: readonly SnapshotSection[];
+  readonly variables?: SnapshotVariables;
+  readonly constraints?: readonly JsonObject[];
+  readonly model_config?: JsonObject;
+};
+
+/** The document whose hash is bundle_hash: absent members left out, an empty list of sections written. */
+export function snapshotDocument(snapshot: Snapshot): Document {
+  const stored: StoredSnapshot = {
+    ...(snapshot.personality && { personality: snapshot.personality }),
+    sections: snapshot.sections,
+    ...(Object.keys(snapshot.variables).length > 0 && { variables: snapshot.variables }),
+    ...(snapshot.constraints.length > 0 && { constraints: constraintsJson(snapshot.constraints) }),
+    ...(snapshot.modelConfig && { model_config: snapshot.modelConfig }),
+  };
+  return documentOf(stored);
+}
+
+/** The snapshot that snapshotDocument was given. */
+export function parseSnapshot(text: string): Snapshot {
+  const stored = JSON.parse(text) as StoredSnapshot;
+  return deepFreeze({
+    personality: stored.personality,
+    sections: stored.sections,
+    variables: stored.variables ?? {},
+    constraints: parseConstraints(stored.constraints ?? []),
+    modelConfig: stored.model_config,
+  });
+}
+
+/** Hash of {syntax, content}; empty without a personality. */
+export function personalityHash(snapshot: Snapshot): string {
+  return snapshot.personality === undefined ? '' : documentOf(snapshot.personality).hash;
+}
+
+/** Hash of the list of constraints, `[]` if there are none. */
+export function constraintsHash(snapshot: Snapshot): string {
+  return documentOf(constraintsJson(snapshot.constraints)).hash;
+}

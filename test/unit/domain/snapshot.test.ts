@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import type { UncheckedBundleDraft } from '../../../src/domain/bundle.ts';
+import { sha256 } from '../../../src/domain/document.ts';
+import {
+  buildSnapshot,
+  constraintsHash,
+  parseSnapshot,
+  personalityHash,
+  snapshotDocument,
+  templateSnapshot,
+} from '../../../src/domain/snapshot.ts';
+import { bundle, declaration, snapshot, template } from '../../support/drafts.ts';
+import { accepted, refusalsOf, violationsOf } from '../../support/violations.ts';
+
+const SYSTEM = { template: { templateId: 'a', version: '1.0.0' }, role: 'SYSTEM' } as const;
+const USER = { template: { templateId: 'b', version: '^2' }, role: 'USER' } as const;
+const VOICE = { templateId: 'voice', version: '1.0.0' };
+
+const FULL: UncheckedBundleDraft = {
+  personality: VOICE,
+  sections: [SYSTEM, { placeholder: 'history' }, USER],
+  constraints: [{ id: 'c', severity: 'ERROR', instruction: '', rule: { kind: 'max_chars', value: 9 } }],
+  modelConfig: { model: 'm' },
+  description: 'Not in the snapshot.',
+};
+
+const TEMPLATES = {
+  voice: { content: 'You are {bot}.' },
+  a: {
+    content: 'Be {tone}.',
+    description: 'Nor this.',
+    variables: [declaration({ name: 'tone', type: 'ENUM', enumValues: ['warm', 'calm'], default: 'calm' })],
+  },
+  b: { syntax: 'LITERAL' as const, content: '{x}' },
+};
+
+describe('hashing | Equal content has equal bundle hashes', () => {
+  it('the snapshot holds all that counts, and nothing else', () => {
+    const document = snapshotDocument(snapshot(FULL, TEMPLATES));
+    assert.equal(
+      document.text,
+      '{"constraints":[{"id":"c","max_chars":9,"severity":"ERROR"}],"model_config":{"model":"m"},' +
+        '"personality":{"content":"You are {bot}.","syntax":"FORMAT"},"sections":[' +
+        '{"content":"Be {tone}.","role":"SYSTEM","syntax":"FORMAT"},{"placeholder":"history"},' +
+        '{"content":"{x}","role":"USER","syntax":"LITERAL"}],"variables":{"bot":{"required":true,"type":"STRING"},' +
+        '"tone":{"default":"calm","enum_values":["calm","warm"],"type":"ENUM"}}}',
+    );
+    assert.equal(document.hash, sha256(document.text));
+  });
+
+  it('absent members are left out, an empty list of sections is written', () => {
+    const document = snapshotDocument(snapshot({ personality: VOICE, sections: [] }, { voice: { content: 'P' } }));
+    assert.equal(document.text, '{"personality":{"content":"P","syntax":"FORMAT"},"sections":[]}');
+  });
+
+  it('ids, ranges and descriptions do not count; an empty list of constraints is none', () => {
+    const one = snapshot({ sections: [SYSTEM], constraints: [], description: 'One.' }, { a: { content: 'x' } });
+    const other = snapshot({ sections: [{ ...USER, role: 'SYSTEM' }], modelConfig: {} }, { b: { content: 'x' } });
+    assert.equal(snapshotDocument(one).hash, snapshotDocument(other).hash);
+  });
+
+  it('one character counts', () => {
+    const one = snapshot({ sections: [SYSTEM] }, { a: { content: 'x' } });
+    const other = snapshot({ sections: [SYSTEM] }, { a: { content: 'y' } });
+    assert.notEqual(snapshotDocument(one).hash, snapshotDocument(other).hash);
+  });
+
+  it('what is read back is what was written', () => {
+    const built = snapshot(FULL, TEMPLATES);
+    const { text } = snapshotDocument(built);
+    assert.deepEqual(parseSnapshot(text), built);
+    assert.equal(snapshotDocument(parseSnapshot(text)).text, text);
+  });
+});
+
+describe('hashing | Each input has its own hash', () => {
+  it('the personality, if there is one', () => {
+    assert.equal(
+      personalityHash(snapshot(FULL, TEMPLATES)),
+      sha256('{"content":"You are {bot}.","syntax":"FORMAT"}'),
+    );
+    assert.equal(personalityHash(snapshot({ sections: [SYSTEM] }, {})), '');
+  });
+
+  it('the list of constraints, empty or not', () => {
+    assert.equal(
+      constraintsHash(snapshot(FULL, TEMPLATES)),
+      sha256('[{"id":"c","max_chars":9,"severity":"ERROR"}]'),
+    );
+    assert.equal(constraintsHash(snapshot({ sections: [SYSTEM] }, {})), sha256('[]'));
+  });
+});
+
+describe('bundles | A snapshot is complete and frozen', () => {
+  it('written to in memory', () => {
+    const built = snapshot(FULL, TEMPLATES);
+    assert.throws(() => ((built.sections[0] as { content: string }).content = 'other'), TypeError);
+    assert.throws(() => ((built.modelConfig as { model: string }).model = 'other'), TypeError);
+    assert.throws(() => ((built.variables as Record<string, unknown>)['bot'] = {}), TypeError);
+  });
+
+  it('what it was built from stays as it was', () => {
+    const draft = bundle(FULL);
+    const templates = [template(TEMPLATES.voice), template(TEMPLATES.a), template(TEMPLATES.b)];
+    accepted((violations) => buildSnapshot(violations, draft, templates));
+    assert.ok(!Object.isFrozen(draft.constraints));
+    assert.ok(!Object.isFrozen(draft.modelConfig));
+  });
+});
+
+describe('variables | Conflicting declarations are refused', () => {
+  it('two types of one name in a bundle, naming the name and both templates', () => {
+    const draft = bundle({ personality: VOICE, sections: [{ placeholder: 'history' }, SYSTEM] });
+    const templates = [
+      template({ content: '{age}', variables: [declaration({ name: 'age', type: 'INTEGER' })] }),
+      template({ content: '{age}', variables: [declaration({ name: 'age' })] }),
+    ];
+    assert.deepEqual(
+      violationsOf((violations) => buildSnapshot(violations, draft, templates)).map(
+        ({ field, description }) => `${field}: ${description}`,
+      ),
+      [
+        'draft.sections[1].template.template: variable age is declared as {"type":"STRING"} by template a and ' +
+          'as {"type":"INTEGER"} by template voice (draft.personality); make both the same, or rename one',
+      ],
+    );
+  });
+});
+
+describe('bundles | A bundle is bounded', () => {
+  it('variables of several templates', () => {
+    const names = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, index) => `{v${from + index}}`).join('');
+    const draft = bundle({ sections: [SYSTEM, USER] });
+    const build = (second: string) =>
+      refusalsOf((violations) =>
+        buildSnapshot(violations, draft, [template({ content: names(0, 100) }), template({ content: second })]),
+      );
+    assert.deepEqual(build(names(90, 128)), []);
+    assert.deepEqual(build(names(90, 129)), ['draft.sections TOO_MANY']);
+  });
+});
+
+describe('preview | Preview renders drafts, versions and unsaved content', () => {
+  it('a template is shown as the only SYSTEM section of a bundle', () => {
+    assert.equal(
+      snapshotDocument(templateSnapshot(template(TEMPLATES.a))).text,
+      '{"sections":[{"content":"Be {tone}.","role":"SYSTEM","syntax":"FORMAT"}],' +
+        '"variables":{"tone":{"default":"calm","enum_values":["calm","warm"],"type":"ENUM"}}}',
+    );
+  });
+});

@@ -1,0 +1,290 @@
+import assert from 'node:assert/strict';
+import { sha256 } from '../../../src/domain/document.ts';
+import {
+  compileTemplate,
+  effectiveDeclarations,
+  normalizeTemplateDraft,
+  parseTemplateDocument,
+  readVariables,
+  templateDocument,
+  type UncheckedTemplateDraft,
+  unusedVariables,
+} from '../../../src/domain/template.ts';
+import { declaration, template, templateDraft } from '../../support/drafts.ts';
+import { refusalsOf, violationsOf } from '../../support/violations.ts';
+
+function refusals(given: Partial<UncheckedTemplateDraft>): string[] {
+  return refusalsOf((violations) => normalizeTemplateDraft(violations, 'draft', templateDraft(given)));
+}
+
+function descriptions(given: Partial<UncheckedTemplateDraft>): string[] {
+  const violations = violationsOf((list) => normalizeTemplateDraft(list, 'draft', templateDraft(given)));
+  return violations.map(({ reason, description }) => `${reason} ${description}`);
+}
+
+function render(content: string, texts: Readonly<Record<string, string>> = {}): string {
+  return compileTemplate('FORMAT', content).render(new Map(Object.entries(texts)));
+}
+
+describe('templates | Template content is bounded', () => {
+  it('10,000 emoji are accepted, 10,001 characters are not', () => {
+    assert.deepEqual(refusals({ content: '😀'.repeat(10_000) }), []);
+    assert.deepEqual(descriptions({ content: 'x'.repeat(10_001) }), [
+      'TOO_LONG must have at most 10000 characters, not 10001',
+    ]);
+  });
+
+  it('it is not blank', () => {
+    assert.deepEqual(refusals({ content: '' }), ['draft.content REQUIRED']);
+    assert.deepEqual(refusals({ content: '   \t' }), ['draft.content BLANK']);
+    assert.deepEqual(refusals({ content: '\uFEFF' }), ['draft.content REQUIRED']);
+    assert.deepEqual(refusals({ content: ' '.repeat(10_001) }), ['draft.content BLANK', 'draft.content TOO_LONG']);
+  });
+
+  it('it is counted as it is stored', () => {
+    assert.deepEqual(refusals({ content: 'e\u0301\r\n'.repeat(5000) }), []);
+  });
+
+  it('a description has at most 1,000 characters', () => {
+    assert.deepEqual(refusals({ description: 'x'.repeat(1001) }), ['draft.description TOO_LONG']);
+  });
+
+  it('without declarations it reads at most 128 variables', () => {
+    const content = Array.from({ length: 128 }, (_, i) => `{v${i}}`).join('');
+    assert.deepEqual(refusals({ content }), []);
+    assert.deepEqual(refusals({ content: `${content}{one_more}{v1}` }), ['draft.content TOO_MANY']);
+  });
+});
+
+describe('templates | Template content is stored normalized', () => {
+  it('content, description and declarations', () => {
+    const draft = template({
+      content: '\uFEFFCafe\u0301 {b}{a}\r\n',
+      description: ' Cafe\u0301\r\n ',
+      variables: [declaration({ name: 'b' }), declaration({ name: 'a', default: null })],
+    });
+    assert.deepEqual(draft, {
+      syntax: 'FORMAT',
+      content: 'Café {b}{a}\n',
+      description: 'Café',
+      variables: [declaration({ name: 'a' }), declaration({ name: 'b' })],
+      allowLiteralBraces: false,
+    });
+  });
+});
+
+describe('templates | FORMAT replaces names in braces', () => {
+  it('name and literal braces', () => {
+    assert.equal(render('Hi {user}, answer as {{"ok": true}}', { user: 'Ada' }), 'Hi Ada, answer as {"ok": true}');
+  });
+
+  it('a name between literal braces', () => {
+    assert.deepEqual(refusals({ content: '{{{user}}}' }), []);
+    assert.equal(render('{{{user}}}', { user: 'Ada' }), '{Ada}');
+  });
+
+  it('each name as often as it stands there, in order', () => {
+    assert.equal(render('{a}{b}{a}', { a: '1', b: '2' }), '121');
+    assert.deepEqual(readVariables('FORMAT', '{b}{a}{b}{{c}}'), ['b', 'a']);
+  });
+
+  it('a name without a text inserts nothing', () => {
+    assert.equal(render('a{b}c'), 'ac');
+  });
+
+  it('names of inherited members are names like any other', () => {
+    assert.equal(render('{constructor}{__proto__}', { constructor: 'x' }), 'x');
+  });
+});
+
+describe('templates | Lone braces are refused', () => {
+  it('each with its line, its column and how to escape it', () => {
+    assert.deepEqual(descriptions({ content: 'a { b\nc } d' }), [
+      'LONE_BRACE line 1, column 3: a lone { in "a { b"; write {{ for a literal brace',
+      'LONE_BRACE line 2, column 3: a lone } in "c } d"; write }} for a literal brace',
+    ]);
+  });
+
+  it('no more of a long line than stands around it', () => {
+    const [description] = descriptions({ content: `${'a'.repeat(50)}😀}${'b'.repeat(50)}` });
+    assert.equal(
+      description,
+      `LONE_BRACE line 1, column 52: a lone } in "${'a'.repeat(28)}😀}${'b'.repeat(29)}"; write }} for a literal brace`,
+    );
+  });
+
+  it('columns count characters of the stored content', () => {
+    assert.deepEqual(descriptions({ content: 'x\r\n😀e\u0301}' }), [
+      'LONE_BRACE line 2, column 3: a lone } in "😀é}"; write }} for a literal brace',
+    ]);
+  });
+
+  it('JSON that nobody escaped', () => {
+    assert.deepEqual(descriptions({ content: '{"ok": true}' }), [
+      'LONE_BRACE line 1, column 1: a lone { in "{\\"ok\\": true}"; write {{ for a literal brace',
+      'LONE_BRACE line 1, column 12: a lone } in "{\\"ok\\": true}"; write }} for a literal brace',
+    ]);
+  });
+
+  it('a third brace', () => {
+    assert.deepEqual(descriptions({ content: '{{"a"}}}' }), [
+      'LONE_BRACE line 1, column 8: a lone } in "{{\\"a\\"}}}"; write }} for a literal brace',
+    ]);
+    assert.deepEqual(refusals({ content: '{{{' }), ['draft.content LONE_BRACE']);
+  });
+
+  it('what is not a name, with the names that are', () => {
+    const rule = 'a name is 1 to 63 characters of a-z, 0-9 and _ that do not begin with a digit';
+    assert.deepEqual(descriptions({ content: '{Name}' }), [
+      `BAD_FORMAT line 1, column 1: "{Name}" is no placeholder: ${rule}, with no white space around it; ` +
+        'for literal braces write {{ and }}',
+    ]);
+    for (const content of ['{}', '{ name }', '{0}', '{a-b}', '{a.b}', '{a!r}', `{${'a'.repeat(64)}}`]) {
+      assert.deepEqual(refusals({ content }), ['draft.content BAD_FORMAT'], content);
+    }
+  });
+
+  it('all of them at once, among other violations', () => {
+    assert.deepEqual(refusals({ content: '{ {A} {{b}} } {c}', description: 'x'.repeat(1001), syntax: 'FORMAT' }), [
+      'draft.content LONE_BRACE',
+      'draft.content BAD_FORMAT',
+      'draft.content DOUBLE_BRACE',
+      'draft.content LONE_BRACE',
+      'draft.description TOO_LONG',
+    ]);
+  });
+});
+
+describe('templates | Double-braced names are refused', () => {
+  it('as a likely mistake', () => {
+    assert.deepEqual(descriptions({ content: 'Hello {{ user.name }}' }), [
+      'DOUBLE_BRACE line 1, column 7: {{user.name}} is most likely meant to insert a variable: write {user.name}; ' +
+        'if the braces are meant literally, set allow_literal_braces',
+    ]);
+    assert.deepEqual(refusals({ content: 'Hello {{User}}' }), ['draft.content DOUBLE_BRACE']);
+  });
+
+  it('unless they are meant literally', () => {
+    const draft = template({ content: 'Hello {{user}}', allowLiteralBraces: true });
+    assert.deepEqual(effectiveDeclarations(draft), []);
+    assert.equal(render(draft.content), 'Hello {user}');
+  });
+
+  it('lone braces stay refused then', () => {
+    assert.deepEqual(refusals({ content: '{{user}} }', allowLiteralBraces: true }), ['draft.content LONE_BRACE']);
+  });
+});
+
+describe('templates | LITERAL content is never substituted', () => {
+  it('braces are text', () => {
+    const draft = template({ syntax: 'LITERAL', content: '{name} {{x}} }' });
+    const literal = compileTemplate(draft.syntax, draft.content);
+    assert.equal(literal.render(new Map([['name', 'Ada']])), '{name} {{x}} }');
+    assert.deepEqual(readVariables('LITERAL', draft.content), []);
+  });
+
+  it('a syntax that is not known is refused, and braces are then not judged', () => {
+    assert.deepEqual(refusals({ syntax: '', content: '{' }), ['draft.syntax UNSPECIFIED']);
+  });
+});
+
+describe('templates | Values are inserted verbatim', () => {
+  it('a value that looks like a placeholder', () => {
+    assert.equal(render('{a}', { a: '{b} {{c}}', b: 'secret' }), '{b} {{c}}');
+    assert.equal(render('{a}', { a: '$& $1 \\n' }), '$& $1 \\n');
+  });
+});
+
+describe('templates | A template is compiled once', () => {
+  it('what is compiled can be rendered again and again, and not be changed', () => {
+    const compiled = compileTemplate('FORMAT', 'Hi {user}');
+    assert.equal(compiled.render(new Map([['user', 'Ada']])), 'Hi Ada');
+    assert.equal(compiled.render(new Map([['user', 'Bob']])), 'Hi Bob');
+    assert.ok(Object.isFrozen(compiled));
+  });
+});
+
+describe('variables | Undeclared templates infer required strings', () => {
+  it('one for each placeholder, in order of first use', () => {
+    assert.deepEqual(effectiveDeclarations(template({ content: '{b}{a}{b}' })), [
+      { ...declaration({ name: 'b', required: true }), inferred: true },
+      { ...declaration({ name: 'a', required: true }), inferred: true },
+    ]);
+  });
+
+  it('none if something is declared', () => {
+    const variables = [declaration({ name: 'a' })];
+    assert.deepEqual(effectiveDeclarations(template({ content: '{a}', variables })), [
+      { ...declaration({ name: 'a' }), inferred: false },
+    ]);
+  });
+});
+
+describe('variables | An undeclared placeholder is refused', () => {
+  it('where it first stands', () => {
+    const variables = [declaration({ name: 'user' })];
+    assert.deepEqual(descriptions({ content: 'Hi {user},\n{usr} {usr}', variables }), [
+      'UNKNOWN_PLACEHOLDER line 2, column 1: {usr} is not declared; declare it in variables',
+    ]);
+  });
+
+  it('a declaration that is refused for another reason declares it all the same', () => {
+    assert.deepEqual(refusals({ content: '{user}', variables: [declaration({ name: 'user', type: '' })] }), [
+      'draft.variables[0].type UNSPECIFIED',
+    ]);
+  });
+});
+
+describe('variables | An unused declaration is a warning', () => {
+  it('it is accepted and can be told', () => {
+    const variables = [declaration({ name: 'user' }), declaration({ name: 'tone' })];
+    assert.deepEqual(unusedVariables(template({ content: 'Hi {user}', variables })), ['tone']);
+    assert.deepEqual(unusedVariables(template({ content: 'Hi {user}' })), []);
+    assert.deepEqual(unusedVariables(template({ syntax: 'LITERAL', content: '{user}', variables })), ['tone', 'user']);
+  });
+});
+
+describe('hashing | Documents are stored as exact bytes', () => {
+  it('a draft that says the least', () => {
+    const draft = template({ content: 'Hi' });
+    const document = templateDocument('GREETING', draft);
+    assert.equal(document.text, '{"content":"Hi","syntax":"FORMAT","type":"GREETING"}');
+    assert.equal(document.hash, sha256(document.text));
+    assert.deepEqual(parseTemplateDocument(document.text), { type: 'GREETING', draft });
+  });
+
+  it('a draft that says all there is, and what is read from it', () => {
+    const draft = template({
+      content: '{{a}}{n}{s}{e}',
+      description: 'All of it.',
+      allowLiteralBraces: true,
+      variables: [
+        declaration({ name: 's', default: 'x', maxLength: 3, pattern: 'x+', description: 'A text.' }),
+        declaration({ name: 'n', type: 'NUMBER', required: true }),
+        declaration({ name: 'e', type: 'ENUM', enumValues: ['b', 'a'], default: 'b' }),
+      ],
+    });
+    const document = templateDocument('SYSTEM_PROMPT', draft);
+    assert.equal(
+      document.text,
+      '{"allow_literal_braces":true,"content":"{{a}}{n}{s}{e}","description":"All of it.","syntax":"FORMAT",' +
+        '"type":"SYSTEM_PROMPT","variables":[{"default":"b","enum_values":["a","b"],"name":"e","type":"ENUM"},' +
+        '{"name":"n","required":true,"type":"NUMBER"},{"default":"x","description":"A text.","max_length":3,' +
+        '"name":"s","pattern":"x+","type":"STRING"}]}',
+    );
+    assert.deepEqual(parseTemplateDocument(document.text), { type: 'SYSTEM_PROMPT', draft });
+  });
+
+  it('values that are empty are defaults like any other', () => {
+    const variables = ['', 0, false, [], {}].map((value, index) =>
+      declaration({
+        name: `v${index}`,
+        type: (['STRING', 'NUMBER', 'BOOLEAN', 'LIST', 'OBJECT'] as const)[index] ?? '',
+        default: value,
+      }),
+    );
+    const draft = template({ content: 'x', variables });
+    assert.deepEqual(draft.variables.map((each) => each.default), ['', 0, false, [], {}]);
+    assert.deepEqual(parseTemplateDocument(templateDocument('GREETING', draft).text).draft, draft);
+  });
+});

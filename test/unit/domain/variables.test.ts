@@ -1,0 +1,351 @@
+import assert from 'node:assert/strict';
+import type { Json, JsonObject } from '../../../src/domain/json.ts';
+import {
+  checkValues,
+  compileVariables,
+  type EffectiveDeclaration,
+  mergeDeclarations,
+  normalizeDeclarations,
+  type ResolvedVariables,
+  type SnapshotVariables,
+  type UncheckedDeclaration,
+  valueText,
+  variableViolations,
+} from '../../../src/domain/variables.ts';
+import { declaration } from '../../support/drafts.ts';
+import { accepted, refusalsOf, violationsOf } from '../../support/violations.ts';
+
+type Given = Partial<UncheckedDeclaration>;
+
+function refusals(...list: Given[]): string[] {
+  return refusalsOf((violations) => normalizeDeclarations(violations, 'v', list.map(declaration)));
+}
+
+function descriptions(...list: Given[]): string[] {
+  const violations = violationsOf((all) => normalizeDeclarations(all, 'v', list.map(declaration)));
+  return violations.map(({ description }) => description);
+}
+
+function explicit(given: Given): EffectiveDeclaration {
+  const [normalized] = accepted((violations) => normalizeDeclarations(violations, 'v', [declaration(given)]));
+  return { ...(normalized as EffectiveDeclaration), inferred: false };
+}
+
+function inferred(name: string): EffectiveDeclaration {
+  return { ...explicit({ name, required: true }), inferred: true };
+}
+
+function resolve(rules: SnapshotVariables, request: JsonObject, tenant: JsonObject = {}): ResolvedVariables {
+  return compileVariables(rules).resolve(tenant, request);
+}
+
+/** What is said of a value of the variable `v`. */
+function complaint(rules: SnapshotVariables[string], value: Json): string | undefined {
+  return resolve({ v: rules }, { v: value }).invalid[0]?.message;
+}
+
+describe('variables | A declaration must be consistent', () => {
+  it('four mistakes are four violations', () => {
+    assert.deepEqual(
+      refusals(
+        { name: 'a', type: 'INTEGER', maxLength: 3 },
+        { name: 'b', type: 'ENUM' },
+        { name: 'c', maxLength: 3, default: 'abcd' },
+        { name: 'd', required: true, default: 'x' },
+      ),
+      [
+        'v[0].max_length NOT_APPLICABLE',
+        'v[1].enum_values REQUIRED',
+        'v[2].default WRONG_TYPE',
+        'v[3].default CONTRADICTION',
+      ],
+    );
+  });
+
+  it('only the rules of its type', () => {
+    assert.deepEqual(
+      refusals({ type: 'ENUM', enumValues: ['a'], maxLength: 1, pattern: 'a' }, { name: 's', enumValues: ['a'] }),
+      ['v[0].max_length NOT_APPLICABLE', 'v[0].pattern NOT_APPLICABLE', 'v[1].enum_values NOT_APPLICABLE'],
+    );
+  });
+
+  it('names of the grammar, each once', () => {
+    assert.deepEqual(refusals({ name: 'Bad' }, { name: '' }, { name: '' }, { name: 'a' }, { name: 'a' }), [
+      'v[0].name BAD_FORMAT',
+      'v[1].name REQUIRED',
+      'v[2].name REQUIRED',
+      'v[4].name DUPLICATE',
+    ]);
+  });
+
+  it('a type', () => {
+    assert.deepEqual(descriptions({ type: '' }), [
+      'must be one of STRING, INTEGER, NUMBER, BOOLEAN, ENUM, LIST, OBJECT',
+    ]);
+  });
+
+  it('bounded rules', () => {
+    assert.deepEqual(refusals({ maxLength: 262_144 }), []);
+    assert.deepEqual(refusals({ maxLength: 262_145 }), ['v[0].max_length OUT_OF_RANGE']);
+    assert.deepEqual(refusals({ maxLength: -1 }), ['v[0].max_length OUT_OF_RANGE']);
+    assert.deepEqual(refusals({ maxLength: 1.5 }), ['v[0].max_length OUT_OF_RANGE']);
+    assert.deepEqual(refusals({ pattern: 'a'.repeat(1001) }), ['v[0].pattern TOO_LONG']);
+    assert.deepEqual(refusals({ description: 'a'.repeat(1001) }), ['v[0].description TOO_LONG']);
+  });
+
+  it('a pattern that does not compile', () => {
+    assert.deepEqual(refusals({ pattern: '(a', default: 'b' }), ['v[0].pattern DOES_NOT_COMPILE']);
+  });
+
+  it('enum values: 1 to 100, at most 200 characters, no two equal after NFC', () => {
+    const values = Array.from({ length: 101 }, (_, index) => `value ${index}`);
+    assert.deepEqual(refusals({ type: 'ENUM', enumValues: values.slice(1) }), []);
+    assert.deepEqual(refusals({ type: 'ENUM', enumValues: values }), ['v[0].enum_values TOO_MANY']);
+    assert.deepEqual(refusals({ type: 'ENUM', enumValues: ['x'.repeat(201), 'é', 'e\u0301'] }), [
+      'v[0].enum_values[0] TOO_LONG',
+      'v[0].enum_values[2] DUPLICATE',
+    ]);
+  });
+
+  it('a default that obeys the rules', () => {
+    assert.deepEqual(
+      descriptions(
+        { name: 'a', type: 'INTEGER', default: 'x' },
+        { name: 'b', pattern: '[0-9]+', default: 'x' },
+        { name: 'c', type: 'ENUM', enumValues: ['x', 'y'], default: 'z' },
+        { name: 'd', type: 'NUMBER', default: Number.NaN },
+      ),
+      [
+        'the default must be a whole number between -(2^53 - 1) and 2^53 - 1 (INTEGER); it is a string',
+        'the default must match the pattern "[0-9]+" as a whole',
+        'the default must be one of "x", "y"',
+        'must be a finite number: JSON has no NaN and no infinities',
+      ],
+    );
+  });
+
+  it('at most 128 declarations', () => {
+    const list = Array.from({ length: 129 }, (_, index) => ({ name: `v${index}` }));
+    assert.deepEqual(refusals(...list.slice(1)), []);
+    assert.deepEqual(refusals(...list), ['v TOO_MANY']);
+  });
+
+  it('a default of null is none, with required too', () => {
+    const { inferred: _, ...normalized } = explicit({ required: true, default: null });
+    assert.deepEqual(normalized, declaration({ required: true }));
+  });
+});
+
+describe('variables | Conflicting declarations are refused', () => {
+  const source = (field: string, ...declarations: EffectiveDeclaration[]) => ({
+    field,
+    templateId: `t-${field}`,
+    declarations,
+  });
+
+  it('two types of one name, naming both templates', () => {
+    const age = explicit({ name: 'age', type: 'INTEGER' });
+    const sources = [source('a', age), source('b', explicit({ name: 'age' }))];
+    assert.deepEqual(violationsOf((violations) => mergeDeclarations(violations, sources)), [
+      {
+        field: 'b',
+        reason: 'CONFLICT',
+        description:
+          'variable age is declared as {"type":"STRING"} by template t-b and as {"type":"INTEGER"} by template ' +
+          't-a (a); make both the same, or rename one',
+      },
+    ]);
+  });
+
+  it('any rule counts, a description does not', () => {
+    const tone = explicit({ name: 'tone', default: 'calm', description: 'One.' });
+    const same = explicit({ name: 'tone', default: 'calm', description: 'Another.' });
+    const other = explicit({ name: 'tone', default: 'warm' });
+    assert.deepEqual(
+      accepted((violations) => mergeDeclarations(violations, [source('a', tone), source('b', same)])),
+      { tone: { type: 'STRING', default: 'calm' } },
+    );
+    assert.deepEqual(
+      refusalsOf((violations) => mergeDeclarations(violations, [source('a', tone), source('b', other)])),
+      ['b CONFLICT'],
+    );
+  });
+
+  it('an explicit declaration wins over inferred ones, before and after it', () => {
+    const sources = [
+      source('a', inferred('age')),
+      source('b', explicit({ name: 'age', type: 'INTEGER' })),
+      source('c', inferred('age')),
+    ];
+    assert.deepEqual(
+      accepted((violations) => mergeDeclarations(violations, sources)),
+      { age: { type: 'INTEGER' } },
+    );
+  });
+});
+
+describe('variables | The nearest value wins', () => {
+  const rules: SnapshotVariables = { tone: { type: 'STRING', default: 'calm' } };
+
+  it('the request, else the tenant, else the default', () => {
+    assert.deepEqual(resolve(rules, { tone: 'brisk' }, { tone: 'warm' }).values, { tone: 'brisk' });
+    assert.deepEqual(resolve(rules, {}, { tone: 'warm' }).values, { tone: 'warm' });
+    assert.deepEqual(resolve(rules, {}).values, { tone: 'calm' });
+  });
+
+  it('names of inherited members are names like any other', () => {
+    const odd = JSON.parse('{"__proto__":{"type":"STRING"},"constructor":{"type":"STRING"}}') as SnapshotVariables;
+    assert.deepEqual(Object.keys(resolve(odd, {}).values), []);
+    const values = JSON.parse('{"__proto__":"a","constructor":"b"}') as JsonObject;
+    const resolved = resolve(odd, values);
+    assert.deepEqual(Object.entries(resolved.values), [['__proto__', 'a'], ['constructor', 'b']]);
+    assert.equal(resolved.texts.get('__proto__'), 'a');
+  });
+});
+
+describe('variables | Null counts as missing', () => {
+  it('null in the request gives way to the tenant, null there to the default', () => {
+    const rules: SnapshotVariables = { tone: { type: 'STRING', default: 'calm' } };
+    assert.deepEqual(resolve(rules, { tone: null }, { tone: 'warm' }).values, { tone: 'warm' });
+    assert.deepEqual(resolve(rules, { tone: null }, { tone: null }).values, { tone: 'calm' });
+  });
+
+  it('null and required', () => {
+    assert.deepEqual(resolve({ user: { type: 'STRING', required: true } }, { user: null }).missing, ['user']);
+  });
+});
+
+describe('variables | An optional variable renders empty', () => {
+  it('it has no text and no value', () => {
+    const resolved = resolve({ suffix: { type: 'STRING' } }, {});
+    assert.deepEqual(resolved.values, {});
+    assert.equal(resolved.texts.size, 0);
+    assert.deepEqual(variableViolations(resolved), []);
+  });
+});
+
+describe('variables | Every missing or ill-typed variable is named', () => {
+  it('three at once', () => {
+    const rules: SnapshotVariables = {
+      user: { type: 'STRING', required: true },
+      age: { type: 'INTEGER' },
+      plan: { type: 'ENUM', enum_values: ['free', 'pro'] },
+    };
+    assert.deepEqual(variableViolations(resolve(rules, { age: 1.5, plan: 'gold' })), [
+      {
+        field: 'variables.age',
+        reason: 'WRONG_TYPE',
+        description:
+          "the request's value must be a whole number between -(2^53 - 1) and 2^53 - 1 (INTEGER); it is a number",
+      },
+      {
+        field: 'variables.plan',
+        reason: 'WRONG_TYPE',
+        description: 'the request\'s value must be one of "free", "pro"',
+      },
+      {
+        field: 'variables.user',
+        reason: 'MISSING',
+        description: 'variable user is required, and neither the request nor the tenant gives it a value',
+      },
+    ]);
+  });
+
+  const fitting: [SnapshotVariables[string], Json[]][] = [
+    [{ type: 'STRING' }, ['', 'x']],
+    [{ type: 'INTEGER' }, [0, -1, 5.0, Number.MAX_SAFE_INTEGER]],
+    [{ type: 'NUMBER' }, [0, 1.5, 1e300]],
+    [{ type: 'BOOLEAN' }, [true, false]],
+    [{ type: 'ENUM', enum_values: ['é'] }, ['é', 'e\u0301']],
+    [{ type: 'LIST' }, [[], [1, null]]],
+    [{ type: 'OBJECT' }, [{}, { a: null }]],
+    [{ type: 'STRING', max_length: 1 }, ['😀', 'e\u0301']],
+    [{ type: 'STRING', pattern: '[0-9]{5}' }, ['12345']],
+  ];
+  for (const [rules, values] of fitting) {
+    it(`${JSON.stringify(values)} fits ${JSON.stringify(rules)}`, () => {
+      for (const value of values) assert.equal(complaint(rules, value), undefined);
+    });
+  }
+
+  const unfit: [SnapshotVariables[string], Json, string][] = [
+    [{ type: 'STRING' }, 1, 'be a string (STRING); it is a number'],
+    [{ type: 'INTEGER' }, 2 ** 53, 'be a whole number between -(2^53 - 1) and 2^53 - 1 (INTEGER); it is a number'],
+    [{ type: 'NUMBER' }, '1', 'be a number (NUMBER); it is a string'],
+    [{ type: 'BOOLEAN' }, 'true', 'be true or false (BOOLEAN); it is a string'],
+    [{ type: 'ENUM', enum_values: ['a'] }, false, 'be a string (ENUM); it is a boolean'],
+    [{ type: 'LIST' }, {}, 'be a list (LIST); it is an object'],
+    [{ type: 'OBJECT' }, [], 'be an object (OBJECT); it is a list'],
+    [{ type: 'STRING', max_length: 1 }, 'ab', 'have at most 1 characters, not 2'],
+    [{ type: 'STRING', pattern: '[0-9]{5}' }, '123456', 'match the pattern "[0-9]{5}" as a whole'],
+  ];
+  for (const [rules, value, rule] of unfit) {
+    it(`${JSON.stringify(value)} does not fit ${JSON.stringify(rules)}`, () => {
+      assert.equal(complaint(rules, value), `the request's value must ${rule}`);
+    });
+  }
+
+  it("a tenant's value that does not fit is called that", () => {
+    assert.deepEqual(resolve({ age: { type: 'LIST' } }, {}, { age: 'x' }).invalid, [
+      { name: 'age', message: "the tenant's value must be a list (LIST); it is a string" },
+    ]);
+  });
+
+  it('of many enum values ten are shown', () => {
+    const values = Array.from({ length: 12 }, (_, index) => `${index}`.padStart(2, '0'));
+    assert.match(complaint({ type: 'ENUM', enum_values: values }, 'x') ?? '', /"00", .*"09" and 2 more$/);
+  });
+});
+
+describe('variables | Undeclared values are left out with a warning', () => {
+  it("the request's, sorted, without those that are null; the tenant's silently", () => {
+    const request = { user: 'A', z: 1, debug: true, none: null };
+    const resolved = resolve({ user: { type: 'STRING' } }, request, { brand: 'B' });
+    assert.deepEqual(resolved.undeclared, ['debug', 'z']);
+    assert.deepEqual(resolved.values, { user: 'A' });
+  });
+});
+
+describe('templates | Values have one text form', () => {
+  const texts: [Json, string][] = [
+    ['{x}', '{x}'],
+    [1e21, '1e+21'],
+    [-0, '0'],
+    [0.1, '0.1'],
+    [5.0, '5'],
+    [true, 'true'],
+    [false, 'false'],
+    [{ b: [1.0], a: 'ü' }, '{"a":"ü","b":[1]}'],
+    [['x', null], '["x",null]'],
+  ];
+  for (const [value, text] of texts) {
+    it(`${JSON.stringify(value)} is ${text}`, () => assert.equal(valueText(value), text));
+  }
+});
+
+describe('variables | Variables are bounded in total', () => {
+  function valueRefusals(values: JsonObject): string[] {
+    return refusalsOf((violations) => checkValues(violations, 'variables', values));
+  }
+
+  it('at most 256 KiB of canonical JSON', () => {
+    assert.deepEqual(valueRefusals({ a: 'x'.repeat(256 * 1024 - 8) }), []);
+    assert.deepEqual(valueRefusals({ a: 'x'.repeat(256 * 1024 - 7) }), ['variables TOO_LARGE']);
+  });
+
+  it('at most 128 values, names of the grammar, finite numbers, 64 levels', () => {
+    const many = Object.fromEntries(Array.from({ length: 129 }, (_, index) => [`v${index}`, index]));
+    assert.deepEqual(valueRefusals(many), ['variables TOO_MANY']);
+    assert.deepEqual(valueRefusals({ 'Not ok': 1, n: [Number.NaN], user: null }), [
+      'variables.Not ok BAD_FORMAT',
+      'variables.n[0] NOT_FINITE',
+    ]);
+  });
+});
+
+describe('document-cache | The first level is bounded by bytes', () => {
+  it('patterns count', () => {
+    assert.equal(compileVariables({ a: { type: 'STRING' } }).bytes, 0);
+    assert.ok(compileVariables({ a: { type: 'STRING', pattern: 'a{100}' } }).bytes > 10_000);
+  });
+});
