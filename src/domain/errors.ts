@@ -184,17 +184,17 @@ export class Unavailable extends DomainError {
   }
 }
 
-/** The call's deadline passed; nothing was written. */
+/** The call's deadline passed. A write took no effect, unless it was being committed at that moment. */
 export class DeadlineExceeded extends DomainError {
   constructor() {
-    super("the call's deadline passed; nothing was written");
+    super("the call's deadline passed; repeat a write under its request_id to learn whether it took effect");
   }
 }
 
-/** The caller went away; nothing was written. */
+/** The caller went away. A write took no effect, unless it was being committed at that moment. */
 export class Cancelled extends DomainError {
   constructor() {
-    super('the caller cancelled; nothing was written');
+    super('the caller cancelled; repeat a write under its request_id to learn whether it took effect');
   }
 }
 

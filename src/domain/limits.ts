@@ -36,6 +36,8 @@ export const MAX_RENDERED_BYTES = 1024 * 1024;
 
 export const MAX_DISPLAY_NAME_CHARACTERS = 200;
 export const MAX_REQUEST_ID_CHARACTERS = 128;
+/** Ids that a render asks for: longer than any id is, and short enough for the indexes of its receipt. */
+export const MAX_ASKED_ID_CHARACTERS = 128;
 export const MAX_LABELS = 16;
 export const MAX_LABEL_CHARACTERS = 128;
 /** Contents of all messages of a render's placeholders. */

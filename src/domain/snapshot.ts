@@ -30,24 +30,26 @@ function snapshotTemplate({ syntax, content }: TemplateDraft): SnapshotTemplate 
 }
 
 /** Paths of templateRefs(draft), in its order. */
-function refFields(draft: BundleDraft): string[] {
+function refFields(field: string, draft: BundleDraft): string[] {
   const sections = draft.sections.flatMap((section, index) =>
-    'template' in section ? [`draft.sections[${index}].template.template`] : [],
+    'template' in section ? [`${field}.sections[${index}].template.template`] : [],
   );
-  return draft.personality === undefined ? sections : ['draft.personality', ...sections];
+  return draft.personality === undefined ? sections : [`${field}.personality`, ...sections];
 }
 
 /**
  * Builds the snapshot of a normalized draft. Declarations that conflict and more than 128 variables are violations;
  * then the snapshot is of no use.
  * @param templates the templates that templateRefs(draft) stands for, in its order
+ * @param field path of the draft in the request
  */
 export function buildSnapshot(
   violations: Violations,
   draft: BundleDraft,
   templates: readonly TemplateDraft[],
+  field = 'draft',
 ): Snapshot {
-  const fields = refFields(draft);
+  const fields = refFields(field, draft);
   const sources = templateRefs(draft).map(({ templateId }, index) => ({
     field: fields[index] as string,
     templateId,
@@ -57,7 +59,7 @@ export function buildSnapshot(
   const count = Object.keys(variables).length;
   if (count > MAX_VARIABLES) {
     const description = `the templates of a bundle may read at most ${MAX_VARIABLES} variables together, not ${count}`;
-    violations.add('draft.sections', 'TOO_MANY', description);
+    violations.add(`${field}.sections`, 'TOO_MANY', description);
   }
   const contents = templates.map(snapshotTemplate);
   const personality = draft.personality && contents.shift();

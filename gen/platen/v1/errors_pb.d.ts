@@ -27,11 +27,12 @@ export enum ErrorReason {
   UNSPECIFIED = 0,
 
   /**
-   * INVALID_ARGUMENT. The request breaks rules; google.rpc.BadRequest lists every breach at once.
+   * INVALID_ARGUMENT. The request breaks rules; google.rpc.BadRequest lists every breach at once. Where they are more
+   * than a trailer holds (32 KiB), the metadata has their whole number as "violations".
    *
    *     {"code": "INVALID_ARGUMENT", "reason": "INVALID_INPUT", "fieldViolations": [
    *       {"field": "draft.content", "reason": "LONE_BRACE",
-   *        "description": "line 1, column 7: a lone '}'; write '}}' for a literal brace"}]}
+   *        "description": "line 1, column 3: a lone } in \"a } b\"; write }} for a literal brace"}]}
    *
    * @generated from enum value: ERROR_REASON_INVALID_INPUT = 1;
    */
@@ -193,7 +194,8 @@ export enum ErrorReason {
   DRAINING = 17,
 
   /**
-   * DEADLINE_EXCEEDED. The call's deadline passed; nothing was written.
+   * DEADLINE_EXCEEDED. The call's deadline passed. A write took no effect, unless it was being committed at that
+   * moment: a repeat under its request_id tells.
    *
    *     {"code": "DEADLINE_EXCEEDED", "reason": "DEADLINE_EXCEEDED", "metadata": {}}
    *
@@ -202,7 +204,8 @@ export enum ErrorReason {
   DEADLINE_EXCEEDED = 18,
 
   /**
-   * CANCELLED. The caller went away; nothing was written.
+   * CANCELLED. The caller went away. A write took no effect, unless it was being committed at that moment: a repeat
+   * under its request_id tells.
    *
    *     {"code": "CANCELLED", "reason": "CANCELLED", "metadata": {}}
    *

@@ -101,7 +101,8 @@ export declare type Variable = Message$1<"platen.v1.Variable"> & {
   maxLength: number;
 
   /**
-   * STRING only: RE2 expression that the whole value must match, at most 1,000 characters.
+   * STRING only: RE2 expression that the whole value must match, at most 1,000 characters and 2,500 instructions of
+   * its compiled program.
    *
    * @generated from field: string pattern = 7;
    */
@@ -215,7 +216,7 @@ export declare type Constraint = Message$1<"platen.v1.Constraint"> & {
     case: "forbiddenPhrases";
   } | {
     /**
-     * RE2 expression that must match somewhere, at most 1,000 characters.
+     * RE2 expression that must match somewhere, at most 1,000 characters and 2,500 instructions of its compiled program.
      *
      * @generated from field: string required_pattern = 9;
      */
@@ -223,7 +224,7 @@ export declare type Constraint = Message$1<"platen.v1.Constraint"> & {
     case: "requiredPattern";
   } | {
     /**
-     * RE2 expression that must match nowhere, at most 1,000 characters.
+     * RE2 expression that must match nowhere, bounded likewise.
      *
      * @generated from field: string forbidden_pattern = 10;
      */
@@ -231,7 +232,8 @@ export declare type Constraint = Message$1<"platen.v1.Constraint"> & {
     case: "forbiddenPattern";
   } | {
     /**
-     * JSON Schema 2020-12 that the output, parsed as JSON, must satisfy; at most 64 KiB.
+     * JSON Schema 2020-12 that the output, parsed as JSON, must satisfy; at most 64 KiB, without remote references, its
+     * patterns in RE2 and of at most 25,000 instructions together.
      *
      * @generated from field: google.protobuf.Struct json_schema = 11;
      */
@@ -701,7 +703,7 @@ export declare type BundleDraft = Message$1<"platen.v1.BundleDraft"> & {
   sections: Section[];
 
   /**
-   * At most 100 rules for the model's output; stored sorted by id.
+   * At most 100 rules for the model's output, 256 KiB as JSON; stored sorted by id.
    *
    * @generated from field: repeated platen.v1.Constraint constraints = 3;
    */

@@ -37,7 +37,7 @@ const TEMPLATES = {
   note: NOTE,
 };
 
-describe('assembly | One system message comes first', () => {
+describe('One system message comes first', () => {
   it('personality, SYSTEM sections and instructions, one blank line between them', () => {
     const bundle = compiled(
       {
@@ -59,7 +59,7 @@ describe('assembly | One system message comes first', () => {
   });
 });
 
-describe('assembly | Other parts keep their order', () => {
+describe('Other parts keep their order', () => {
   const bundle = compiled(
     { sections: [section('a', 'USER'), { placeholder: 'history' }, section('b', 'USER')] },
     TEMPLATES,
@@ -87,7 +87,7 @@ describe('assembly | Other parts keep their order', () => {
   });
 });
 
-describe('assembly | Empty parts are dropped with their separator', () => {
+describe('Empty parts are dropped with their separator', () => {
   it('an empty middle, and a section of another role', () => {
     const sections = [
       section('note', 'USER'),
@@ -117,7 +117,7 @@ describe('assembly | Empty parts are dropped with their separator', () => {
   });
 });
 
-describe('assembly | Rendered text is bounded', () => {
+describe('Rendered text is bounded', () => {
   const MIB = 1024 * 1024;
   const bundle = compiled({ sections: [section('a', 'SYSTEM'), { placeholder: 'history' }] }, TEMPLATES);
 
@@ -140,19 +140,19 @@ describe('assembly | Rendered text is bounded', () => {
   });
 });
 
-describe('assembly | The renderer version follows the semantics', () => {
+describe('The renderer version follows the semantics', () => {
   it('these are the semantics of version 1', () => {
     assert.equal(RENDERER_VERSION, 1);
   });
 });
 
-describe('hashing | The rendered hash covers the text', () => {
+describe('The rendered hash covers the text', () => {
   it('one word', () => {
     assert.equal(renderedHash('hello'), '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824');
   });
 });
 
-describe('hashing | Each input has its own hash', () => {
+describe('Each input has its own hash', () => {
   it('defaults and explicit values', () => {
     const tone = { content: '{tone}', variables: [declaration({ name: 'tone', default: 'calm' })] };
     const { variables } = compiled({ sections: [section('a', 'SYSTEM')] }, { a: tone });
@@ -196,7 +196,7 @@ describe('hashing | Each input has its own hash', () => {
   });
 });
 
-describe('bundles | A snapshot is complete and frozen', () => {
+describe('A snapshot is complete and frozen', () => {
   it('what is compiled from it is frozen too', () => {
     const bundle = compiled({ sections: [section('a', 'SYSTEM'), { placeholder: 'history' }] }, TEMPLATES);
     for (const part of [bundle, bundle.placeholders, bundle.variables, bundle.snapshot, bundle.snapshot.sections]) {
@@ -205,7 +205,7 @@ describe('bundles | A snapshot is complete and frozen', () => {
   });
 });
 
-describe('document-cache | The first level is bounded by bytes', () => {
+describe('The first level is bounded by bytes', () => {
   it('a longer text takes more', () => {
     const short = compiled({ sections: [section('a', 'SYSTEM')] }, TEMPLATES);
     const long = compiled({ sections: [section('a', 'SYSTEM')] }, { a: { content: 'x'.repeat(5000) } });

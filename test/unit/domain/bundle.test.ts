@@ -19,7 +19,7 @@ const HELLO = { templateId: 'hello', version: '^1.0' };
 const SYSTEM: UncheckedSection = { template: HELLO, role: 'SYSTEM' };
 const HISTORY: UncheckedSection = { placeholder: 'history' };
 
-describe('bundles | A section is a template with a role or a placeholder', () => {
+describe('A section is a template with a role or a placeholder', () => {
   it('placeholders only, or nothing', () => {
     assert.deepEqual(refusals({ sections: [HISTORY] }), ['draft.sections REQUIRED']);
     assert.deepEqual(refusals({ sections: [] }), ['draft.sections REQUIRED']);
@@ -56,7 +56,7 @@ describe('bundles | A section is a template with a role or a placeholder', () =>
   });
 });
 
-describe('bundles | A bundle is bounded', () => {
+describe('A bundle is bounded', () => {
   it('one too many of each', () => {
     const sections = Array.from({ length: 65 }, () => SYSTEM);
     const constraints = Array.from({ length: 101 }, (_, index) => ({
@@ -78,7 +78,7 @@ describe('bundles | A bundle is bounded', () => {
   });
 });
 
-describe('hashing | Documents are stored as exact bytes', () => {
+describe('Documents are stored as exact bytes', () => {
   it('a draft that says the least; empty settings are none', () => {
     const document = bundleDocument('GREETING', bundle({ modelConfig: {} }));
     assert.equal(
@@ -122,7 +122,7 @@ describe('hashing | Documents are stored as exact bytes', () => {
   });
 });
 
-describe('bundles | Publishing pins version ranges', () => {
+describe('Publishing pins version ranges', () => {
   it('the personality first, then the template sections in order', () => {
     const voice = { templateId: 'voice', version: '1.2.3' };
     assert.deepEqual(templateRefs(bundle({ personality: voice, sections: [SYSTEM, HISTORY, SYSTEM] })), [

@@ -35,7 +35,7 @@ function descriptions(...rules: ConstraintRule[]): string[] {
 
 const LENGTH: ConstraintRule = { kind: 'max_chars', value: 100 };
 
-describe('constraints | A constraint holds one rule', () => {
+describe('A constraint holds one rule', () => {
   it('no rule, and a repeated id', () => {
     assert.deepEqual(refusals(constraint('a', undefined), constraint('len', LENGTH), constraint('len', LENGTH)), [
       'c[0].rule REQUIRED',
@@ -83,7 +83,7 @@ describe('constraints | A constraint holds one rule', () => {
   });
 });
 
-describe('constraints | Constraints are normalized on insert', () => {
+describe('Constraints are normalized on insert', () => {
   it('phrases are trimmed, in NFC, deduplicated and sorted by UTF-16 code unit', () => {
     const value = [' beta', 'Alpha', 'beta', 'e\u0301\r\nx', '\uFF5E', '😀'];
     assert.deepEqual(normalized(constraint('a', { kind: 'forbidden_phrases', value }))[0]?.rule, {
@@ -123,7 +123,7 @@ describe('constraints | Constraints are normalized on insert', () => {
   });
 });
 
-describe('constraints | Constraints that cannot compile are refused', () => {
+describe('Constraints that cannot compile are refused', () => {
   it('backreference and broken schema', () => {
     assert.deepEqual(
       refusals(
@@ -145,7 +145,7 @@ describe('constraints | Constraints that cannot compile are refused', () => {
   });
 });
 
-describe('bundles | A bundle is bounded', () => {
+describe('A bundle is bounded', () => {
   it('schemas have at most 64 KiB and 64 levels', () => {
     const schema = (title: string) => constraint('a', { kind: 'json_schema', value: { title } });
     assert.deepEqual(refusals(schema('x'.repeat(65_524))), []);
@@ -168,7 +168,7 @@ describe('bundles | A bundle is bounded', () => {
   });
 });
 
-describe('constraints | Contradictory constraints are refused', () => {
+describe('Contradictory constraints are refused', () => {
   const contradict = (ids: string, problem: string) =>
     `constraints ${ids} contradict each other: ${problem}; change or remove one of them`;
 
@@ -247,7 +247,7 @@ describe('constraints | Contradictory constraints are refused', () => {
   });
 });
 
-describe('constraints | Constraints are written into the prompt', () => {
+describe('Constraints are written into the prompt', () => {
   it('nothing is written without constraints', () => {
     assert.equal(constraintInstructions([]), '');
   });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { deepFreeze } from '../../../src/domain/deep-freeze.ts';
 
-describe('bundles | A snapshot is complete and frozen', () => {
+describe('A snapshot is complete and frozen', () => {
   it('whatever is in it is frozen, and it is the same object', () => {
     const value = { list: [{ a: 1 }], none: null, missing: undefined, text: 'x' };
     assert.equal(deepFreeze(value), value);

@@ -5,7 +5,7 @@ import { sha256 } from '../../../src/domain/document.ts';
 import { PROMPT_TYPES } from '../../../src/domain/prompt-type.ts';
 import { normalizeContent } from '../../../src/domain/text.ts';
 
-describe('resolution | Built-in defaults are documents', () => {
+describe('Built-in defaults are documents', () => {
   for (const type of PROMPT_TYPES) {
     it(`${type} is one literal SYSTEM section that nothing can make fail`, () => {
       const document = defaultPrompt(type);

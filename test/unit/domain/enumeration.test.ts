@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { checkName } from '../../../src/domain/enumeration.ts';
 import { violationsOf } from '../../support/violations.ts';
 
-describe('templates | Prompt types are a closed enumeration', () => {
+describe('Prompt types are a closed enumeration', () => {
   it('a name of the enumeration', () => {
     assert.deepEqual(violationsOf((violations) => checkName(violations, 'role', ['USER', 'TOOL'], 'TOOL')), []);
   });

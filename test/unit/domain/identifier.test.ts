@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { checkId, checkVariableName, isName } from '../../../src/domain/identifier.ts';
 import { refusalsOf, violationsOf } from '../../support/violations.ts';
 
-describe('templates | Identifiers follow one grammar', () => {
+describe('Identifiers follow one grammar', () => {
   for (const id of ['a', '7', 'greeting.v2-short', 'a_b', 'a--b', 'a'.repeat(63)]) {
     it(`accepts ${id}`, () => {
       assert.deepEqual(refusalsOf((violations) => checkId(violations, 'template_id', id)), []);
@@ -27,7 +27,7 @@ describe('templates | Identifiers follow one grammar', () => {
   });
 });
 
-describe('templates | FORMAT replaces names in braces', () => {
+describe('FORMAT replaces names in braces', () => {
   it('a name has 1 to 63 characters of a-z, 0-9 and _, the first no digit', () => {
     for (const name of ['a', '_', '_0', 'user_name2', '__proto__', 'a'.repeat(63)]) assert.ok(isName(name), name);
     for (const name of ['', 'A', '0a', 'a-b', 'a.b', ' a', 'a\n', 'a'.repeat(64)]) assert.ok(!isName(name), name);

@@ -9,7 +9,7 @@ function nested(levels: number): Json {
   return value;
 }
 
-describe('variables | Variables are bounded in total', () => {
+describe('Variables are bounded in total', () => {
   it('numbers are finite, wherever they are', () => {
     const value = { notes: [1, Number.NaN, { x: Number.POSITIVE_INFINITY }], ok: 'NaN', none: null };
     assert.deepEqual(refusalsOf((violations) => checkJson(violations, 'profile', value)), [

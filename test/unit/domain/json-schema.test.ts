@@ -8,7 +8,7 @@ function refusals(schema: JsonObject): string[] {
   return violations.map(({ reason, description }) => `${reason} ${description}`);
 }
 
-describe('constraints | Constraints that cannot compile are refused', () => {
+describe('Constraints that cannot compile are refused', () => {
   const DRAFT = 'https://json-schema.org/draft/2020-12/schema';
   const accepted: [string, JsonObject][] = [
     ['a schema with definitions', { $schema: DRAFT, $ref: '#/$defs/a', $defs: { a: { type: 'string' } } }],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { checkPattern, compilePattern } from '../../../src/domain/pattern.ts';
 import { refusalsOf, violationsOf } from '../../support/violations.ts';
 
-describe('variables | A declaration must be consistent', () => {
+describe('A declaration must be consistent', () => {
   it('a pattern is RE2 syntax of at most 1,000 characters', () => {
     assert.deepEqual(refusalsOf((violations) => checkPattern(violations, 'p', `\\p{L}${'a'.repeat(995)}`)), []);
     assert.deepEqual(refusalsOf((violations) => checkPattern(violations, 'p', 'a'.repeat(1001))), ['p TOO_LONG']);
@@ -28,7 +28,7 @@ describe('variables | A declaration must be consistent', () => {
   });
 });
 
-describe('variables | Every missing or ill-typed variable is named', () => {
+describe('Every missing or ill-typed variable is named', () => {
   it('a pattern matches the whole value', () => {
     const zip = compilePattern('[0-9]{5}|x');
     assert.ok(zip.matchesWhole('12345'));

@@ -10,7 +10,7 @@ function rangeRefusal(range: string): string[] {
   return refusalsOf((violations) => checkVersionRange(violations, 'version', range));
 }
 
-describe('templates | Semver is strict', () => {
+describe('Semver is strict', () => {
   const accepted = [
     '0.0.0',
     '1.0.0-rc.1',
@@ -52,7 +52,7 @@ describe('templates | Semver is strict', () => {
   });
 });
 
-describe('bundles | Publishing pins version ranges', () => {
+describe('Publishing pins version ranges', () => {
   for (const range of ['1.2.3', '^1.2', '~1.2.0', '>=1 <2 || 3.x', '*']) {
     it(`accepts ${range}`, () => assert.deepEqual(rangeRefusal(range), []));
   }

@@ -34,7 +34,7 @@ const TEMPLATES = {
   b: { syntax: 'LITERAL' as const, content: '{x}' },
 };
 
-describe('hashing | Equal content has equal bundle hashes', () => {
+describe('Equal content has equal bundle hashes', () => {
   it('the snapshot holds all that counts, and nothing else', () => {
     const document = snapshotDocument(snapshot(FULL, TEMPLATES));
     assert.equal(
@@ -73,7 +73,7 @@ describe('hashing | Equal content has equal bundle hashes', () => {
   });
 });
 
-describe('hashing | Each input has its own hash', () => {
+describe('Each input has its own hash', () => {
   it('the personality, if there is one', () => {
     assert.equal(
       personalityHash(snapshot(FULL, TEMPLATES)),
@@ -91,7 +91,7 @@ describe('hashing | Each input has its own hash', () => {
   });
 });
 
-describe('bundles | A snapshot is complete and frozen', () => {
+describe('A snapshot is complete and frozen', () => {
   it('written to in memory', () => {
     const built = snapshot(FULL, TEMPLATES);
     assert.throws(() => ((built.sections[0] as { content: string }).content = 'other'), TypeError);
@@ -108,7 +108,7 @@ describe('bundles | A snapshot is complete and frozen', () => {
   });
 });
 
-describe('variables | Conflicting declarations are refused', () => {
+describe('Conflicting declarations are refused', () => {
   it('two types of one name in a bundle, naming the name and both templates', () => {
     const draft = bundle({ personality: VOICE, sections: [{ placeholder: 'history' }, SYSTEM] });
     const templates = [
@@ -127,7 +127,7 @@ describe('variables | Conflicting declarations are refused', () => {
   });
 });
 
-describe('bundles | A bundle is bounded', () => {
+describe('A bundle is bounded', () => {
   it('variables of several templates', () => {
     const names = (from: number, to: number) =>
       Array.from({ length: to - from }, (_, index) => `{v${from + index}}`).join('');
@@ -141,7 +141,7 @@ describe('bundles | A bundle is bounded', () => {
   });
 });
 
-describe('preview | Preview renders drafts, versions and unsaved content', () => {
+describe('Preview renders drafts, versions and unsaved content', () => {
   it('a template is shown as the only SYSTEM section of a bundle', () => {
     assert.equal(
       snapshotDocument(templateSnapshot(template(TEMPLATES.a))).text,

@@ -26,7 +26,7 @@ function render(content: string, texts: Readonly<Record<string, string>> = {}): 
   return compileTemplate('FORMAT', content).render(new Map(Object.entries(texts)));
 }
 
-describe('templates | Template content is bounded', () => {
+describe('Template content is bounded', () => {
   it('10,000 emoji are accepted, 10,001 characters are not', () => {
     assert.deepEqual(refusals({ content: '😀'.repeat(10_000) }), []);
     assert.deepEqual(descriptions({ content: 'x'.repeat(10_001) }), [
@@ -56,7 +56,7 @@ describe('templates | Template content is bounded', () => {
   });
 });
 
-describe('templates | Template content is stored normalized', () => {
+describe('Template content is stored normalized', () => {
   it('content, description and declarations', () => {
     const draft = template({
       content: '\uFEFFCafe\u0301 {b}{a}\r\n',
@@ -73,7 +73,7 @@ describe('templates | Template content is stored normalized', () => {
   });
 });
 
-describe('templates | FORMAT replaces names in braces', () => {
+describe('FORMAT replaces names in braces', () => {
   it('name and literal braces', () => {
     assert.equal(render('Hi {user}, answer as {{"ok": true}}', { user: 'Ada' }), 'Hi Ada, answer as {"ok": true}');
   });
@@ -97,7 +97,7 @@ describe('templates | FORMAT replaces names in braces', () => {
   });
 });
 
-describe('templates | Lone braces are refused', () => {
+describe('Lone braces are refused', () => {
   it('each with its line, its column and how to escape it', () => {
     assert.deepEqual(descriptions({ content: 'a { b\nc } d' }), [
       'LONE_BRACE line 1, column 3: a lone { in "a { b"; write {{ for a literal brace',
@@ -155,7 +155,7 @@ describe('templates | Lone braces are refused', () => {
   });
 });
 
-describe('templates | Double-braced names are refused', () => {
+describe('Double-braced names are refused', () => {
   it('as a likely mistake', () => {
     assert.deepEqual(descriptions({ content: 'Hello {{ user.name }}' }), [
       'DOUBLE_BRACE line 1, column 7: {{user.name}} is most likely meant to insert a variable: write {user.name}; ' +
@@ -175,7 +175,7 @@ describe('templates | Double-braced names are refused', () => {
   });
 });
 
-describe('templates | LITERAL content is never substituted', () => {
+describe('LITERAL content is never substituted', () => {
   it('braces are text', () => {
     const draft = template({ syntax: 'LITERAL', content: '{name} {{x}} }' });
     const literal = compileTemplate(draft.syntax, draft.content);
@@ -188,14 +188,14 @@ describe('templates | LITERAL content is never substituted', () => {
   });
 });
 
-describe('templates | Values are inserted verbatim', () => {
+describe('Values are inserted verbatim', () => {
   it('a value that looks like a placeholder', () => {
     assert.equal(render('{a}', { a: '{b} {{c}}', b: 'secret' }), '{b} {{c}}');
     assert.equal(render('{a}', { a: '$& $1 \\n' }), '$& $1 \\n');
   });
 });
 
-describe('templates | A template is compiled once', () => {
+describe('A template is compiled once', () => {
   it('what is compiled can be rendered again and again, and not be changed', () => {
     const compiled = compileTemplate('FORMAT', 'Hi {user}');
     assert.equal(compiled.render(new Map([['user', 'Ada']])), 'Hi Ada');
@@ -204,7 +204,7 @@ describe('templates | A template is compiled once', () => {
   });
 });
 
-describe('variables | Undeclared templates infer required strings', () => {
+describe('Undeclared templates infer required strings', () => {
   it('one for each placeholder, in order of first use', () => {
     assert.deepEqual(effectiveDeclarations(template({ content: '{b}{a}{b}' })), [
       { ...declaration({ name: 'b', required: true }), inferred: true },
@@ -220,7 +220,7 @@ describe('variables | Undeclared templates infer required strings', () => {
   });
 });
 
-describe('variables | An undeclared placeholder is refused', () => {
+describe('An undeclared placeholder is refused', () => {
   it('where it first stands', () => {
     const variables = [declaration({ name: 'user' })];
     assert.deepEqual(descriptions({ content: 'Hi {user},\n{usr} {usr}', variables }), [
@@ -235,7 +235,7 @@ describe('variables | An undeclared placeholder is refused', () => {
   });
 });
 
-describe('variables | An unused declaration is a warning', () => {
+describe('An unused declaration is a warning', () => {
   it('it is accepted and can be told', () => {
     const variables = [declaration({ name: 'user' }), declaration({ name: 'tone' })];
     assert.deepEqual(unusedVariables(template({ content: 'Hi {user}', variables })), ['tone']);
@@ -244,7 +244,7 @@ describe('variables | An unused declaration is a warning', () => {
   });
 });
 
-describe('hashing | Documents are stored as exact bytes', () => {
+describe('Documents are stored as exact bytes', () => {
   it('a draft that says the least', () => {
     const draft = template({ content: 'Hi' });
     const document = templateDocument('GREETING', draft);

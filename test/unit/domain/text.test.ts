@@ -12,7 +12,7 @@ import {
 } from '../../../src/domain/text.ts';
 import { violationsOf } from '../../support/violations.ts';
 
-describe('templates | Template content is stored normalized', () => {
+describe('Template content is stored normalized', () => {
   it('a Windows file with a decomposed accent', () => {
     assert.equal(normalizeContent('\uFEFFCafe\u0301\r\nBar'), 'Café\nBar');
   });
@@ -31,7 +31,7 @@ describe('templates | Template content is stored normalized', () => {
   });
 });
 
-describe('templates | Template content is bounded', () => {
+describe('Template content is bounded', () => {
   it('a character is a code point after NFC', () => {
     assert.equal(characters(''), 0);
     assert.equal(characters('😀😀'), 2);
@@ -52,7 +52,7 @@ describe('templates | Template content is bounded', () => {
   });
 });
 
-describe('errors | Every violation is reported at once', () => {
+describe('Every violation is reported at once', () => {
   it('a length is told with its bound', () => {
     assert.deepEqual(violationsOf((violations) => checkLength(violations, 'a', 'éé', 2)), []);
     assert.deepEqual(violationsOf((violations) => checkLength(violations, 'a', 'ééé', 2)), [

@@ -44,7 +44,7 @@ function complaint(rules: SnapshotVariables[string], value: Json): string | unde
   return resolve({ v: rules }, { v: value }).invalid[0]?.message;
 }
 
-describe('variables | A declaration must be consistent', () => {
+describe('A declaration must be consistent', () => {
   it('four mistakes are four violations', () => {
     assert.deepEqual(
       refusals(
@@ -136,7 +136,7 @@ describe('variables | A declaration must be consistent', () => {
   });
 });
 
-describe('variables | Conflicting declarations are refused', () => {
+describe('Conflicting declarations are refused', () => {
   const source = (field: string, ...declarations: EffectiveDeclaration[]) => ({
     field,
     templateId: `t-${field}`,
@@ -184,7 +184,7 @@ describe('variables | Conflicting declarations are refused', () => {
   });
 });
 
-describe('variables | The nearest value wins', () => {
+describe('The nearest value wins', () => {
   const rules: SnapshotVariables = { tone: { type: 'STRING', default: 'calm' } };
 
   it('the request, else the tenant, else the default', () => {
@@ -203,7 +203,7 @@ describe('variables | The nearest value wins', () => {
   });
 });
 
-describe('variables | Null counts as missing', () => {
+describe('Null counts as missing', () => {
   it('null in the request gives way to the tenant, null there to the default', () => {
     const rules: SnapshotVariables = { tone: { type: 'STRING', default: 'calm' } };
     assert.deepEqual(resolve(rules, { tone: null }, { tone: 'warm' }).values, { tone: 'warm' });
@@ -215,7 +215,7 @@ describe('variables | Null counts as missing', () => {
   });
 });
 
-describe('variables | An optional variable renders empty', () => {
+describe('An optional variable renders empty', () => {
   it('it has no text and no value', () => {
     const resolved = resolve({ suffix: { type: 'STRING' } }, {});
     assert.deepEqual(resolved.values, {});
@@ -224,7 +224,7 @@ describe('variables | An optional variable renders empty', () => {
   });
 });
 
-describe('variables | Every missing or ill-typed variable is named', () => {
+describe('Every missing or ill-typed variable is named', () => {
   it('three at once', () => {
     const rules: SnapshotVariables = {
       user: { type: 'STRING', required: true },
@@ -297,7 +297,7 @@ describe('variables | Every missing or ill-typed variable is named', () => {
   });
 });
 
-describe('variables | Undeclared values are left out with a warning', () => {
+describe('Undeclared values are left out with a warning', () => {
   it("the request's, sorted, without those that are null; the tenant's silently", () => {
     const request = { user: 'A', z: 1, debug: true, none: null };
     const resolved = resolve({ user: { type: 'STRING' } }, request, { brand: 'B' });
@@ -306,7 +306,7 @@ describe('variables | Undeclared values are left out with a warning', () => {
   });
 });
 
-describe('templates | Values have one text form', () => {
+describe('Values have one text form', () => {
   const texts: [Json, string][] = [
     ['{x}', '{x}'],
     [1e21, '1e+21'],
@@ -323,7 +323,7 @@ describe('templates | Values have one text form', () => {
   }
 });
 
-describe('variables | Variables are bounded in total', () => {
+describe('Variables are bounded in total', () => {
   function valueRefusals(values: JsonObject): string[] {
     return refusalsOf((violations) => checkValues(violations, 'variables', values));
   }
@@ -343,7 +343,7 @@ describe('variables | Variables are bounded in total', () => {
   });
 });
 
-describe('document-cache | The first level is bounded by bytes', () => {
+describe('The first level is bounded by bytes', () => {
   it('patterns count', () => {
     assert.equal(compileVariables({ a: { type: 'STRING' } }).bytes, 0);
     assert.ok(compileVariables({ a: { type: 'STRING', pattern: 'a{100}' } }).bytes > 10_000);
