@@ -1,0 +1,68 @@
+import type { Message } from '../domain/assembly.ts';
+import type { Violations } from '../domain/errors.ts';
+import type { JsonObject } from '../domain/json.ts';
+import {
+  MAX_ASKED_ID_CHARACTERS,
+  MAX_LABEL_CHARACTERS,
+  MAX_LABELS,
+  MAX_PLACEHOLDER_BYTES,
+  MAX_RENDERED_BYTES,
+  MAX_REQUEST_ID_CHARACTERS,
+} from '../domain/limits.ts';
+import { checkVersion } from '../domain/semver.ts';
+import { characters, checkLength } from '../domain/text.ts';
+import { checkValues } from '../domain/variables.ts';
+import type { RenderInput } from './renderer-service.ts';
+
+/**
+ * The bounds of what a caller may send with a render. Of ids only the length is checked: one that cannot exist is
+ * unknown, and a render by type answers an unknown tenant too.
+ */
+export function checkRenderInput(violations: Violations, input: RenderInput): void {
+  const { target } = input;
+  checkLength(violations, 'tenant', input.tenant, MAX_ASKED_ID_CHARACTERS);
+  checkLength(violations, 'channel', input.channel, MAX_ASKED_ID_CHARACTERS);
+  if (target === undefined) violations.add('target', 'REQUIRED', 'name a bundle or a type');
+  else if ('bundleId' in target) {
+    if (target.bundleId === '') violations.add('bundle.bundle_id', 'REQUIRED', 'name the bundle');
+    checkLength(violations, 'bundle.bundle_id', target.bundleId, MAX_ASKED_ID_CHARACTERS);
+    checkLength(violations, 'bundle.channel', target.channel ?? '', MAX_ASKED_ID_CHARACTERS);
+    if (target.version !== undefined) checkVersion(violations, 'bundle.version', target.version);
+  }
+  checkInputs(violations, input.variables, input.placeholders);
+  checkLabels(violations, input.labels);
+  checkLength(violations, 'request_id', input.requestId, MAX_REQUEST_ID_CHARACTERS);
+  if (input.minSeq < 0) violations.add('min_seq', 'OUT_OF_RANGE', 'it is the seq of a change, or 0');
+  if (Buffer.byteLength(input.fallbackText) > MAX_RENDERED_BYTES) {
+    violations.add('fallback_text', 'TOO_LARGE', `at most ${MAX_RENDERED_BYTES} bytes of UTF-8 are allowed`);
+  }
+}
+
+/** The bounds of values and messages, for a render and a preview alike. */
+export function checkInputs(
+  violations: Violations,
+  variables: JsonObject,
+  placeholders: ReadonlyMap<string, readonly Message[]>,
+): void {
+  checkValues(violations, 'variables', variables);
+  let bytes = 0;
+  for (const messages of placeholders.values()) {
+    for (const { content } of messages) bytes += Buffer.byteLength(content);
+  }
+  if (bytes > MAX_PLACEHOLDER_BYTES) {
+    violations.add('placeholders', 'TOO_LARGE', `at most ${MAX_PLACEHOLDER_BYTES} bytes of content are allowed in all`);
+  }
+}
+
+function checkLabels(violations: Violations, labels: Readonly<Record<string, string>>): void {
+  const entries = Object.entries(labels);
+  if (entries.length > MAX_LABELS) {
+    violations.add('labels', 'TOO_MANY', `at most ${MAX_LABELS} labels are allowed`);
+  }
+  for (const [key, value] of entries) {
+    if (characters(key) > MAX_LABEL_CHARACTERS || characters(value) > MAX_LABEL_CHARACTERS) {
+      const description = `a label's key and value have at most ${MAX_LABEL_CHARACTERS} characters each`;
+      violations.add(`labels.${key.slice(0, MAX_LABEL_CHARACTERS)}`, 'TOO_LONG', description);
+    }
+  }
+}

@@ -1,0 +1,409 @@
+import {
+  compileBundle,
+  messagesHash,
+  placeholdersHash,
+  RENDERER_VERSION,
+  renderedHash,
+  variablesHash,
+  type Assembled,
+  type CompiledBundle,
+  type Message,
+} from '../domain/assembly.ts';
+import type { Constraint } from '../domain/constraint.ts';
+import { defaultPrompt } from '../domain/default-prompts.ts';
+import { InvalidInput, NotFound, Unavailable, Violations } from '../domain/errors.ts';
+import type { JsonObject } from '../domain/json.ts';
+import { PROMPT_TYPES, type CapturePolicy, type PromptType } from '../domain/prompt-type.ts';
+import { DEFAULT_CHANNEL, type RouteAnswer, type RouteMap, type TenantScope } from '../domain/route-map.ts';
+import { variableViolations } from '../domain/variables.ts';
+import { checkRenderInput } from './render-input.ts';
+import type { CapturedInputs, ReceiptRecord, ReceiptSink, RenderSource } from './stores.ts';
+import type { Warning } from './warning.ts';
+
+/** Who renders, and for how long the answer is of use. */
+export interface RenderCall {
+  readonly caller: string;
+  readonly traceId: string;
+  /** Milliseconds since the epoch. */
+  readonly deadline: number | undefined;
+}
+
+export type RenderTarget =
+  | { readonly bundleId: string; readonly version: string | undefined; readonly channel: string | undefined }
+  | { readonly type: PromptType };
+
+export interface RenderInput {
+  readonly tenant: string;
+  readonly target: RenderTarget | undefined;
+  /** For a render by type. */
+  readonly channel: string;
+  readonly variables: JsonObject;
+  readonly placeholders: ReadonlyMap<string, readonly Message[]>;
+  readonly minSeq: number;
+  readonly requestId: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly fallbackText: string;
+}
+
+export interface RenderResult {
+  readonly renderId: string;
+  readonly text: string;
+  readonly messages: readonly Message[];
+  readonly renderedHash: string;
+  readonly bundleHash: string;
+  readonly personalityHash: string;
+  readonly variablesHash: string;
+  readonly tenant: string;
+  readonly bundleId: string;
+  readonly version: string;
+  readonly channel: string;
+  readonly revision: number;
+  readonly seq: number;
+  readonly source: RenderSource;
+  readonly modelConfig: JsonObject | undefined;
+  readonly constraints: readonly Constraint[];
+  readonly warnings: readonly Warning[];
+}
+
+/** The replica's pointers. */
+export interface Routes {
+  /** All pointers; read synchronously, it is one version. */
+  readonly map: RouteMap;
+  /** Milliseconds since the epoch at which the pointers were last known to be the database's. */
+  readonly verifiedAt: number;
+  /** Waits until the change is applied. @returns false if it is not by `until` (milliseconds since the epoch) */
+  applied(seq: number, until: number): Promise<boolean>;
+}
+
+/** Compiled snapshots by hash. */
+export interface CompiledBundles {
+  /** @throws Unavailable if it is not held and the stores are away */
+  get(bundleHash: string): CompiledBundle | Promise<CompiledBundle>;
+}
+
+/** Exact versions. */
+export interface PinnedVersions {
+  /**
+   * The snapshot of an exact version in the first of the candidates that has it.
+   * @throws Unavailable if it is not held and the database is away
+   */
+  find(
+    candidates: readonly { readonly tenant: string; readonly versions: number }[],
+    bundleId: string,
+    version: string,
+  ): Promise<{ tenant: string; bundleHash: string } | undefined>;
+}
+
+/** Learns what renders do; must not throw. */
+export interface RenderObserver {
+  rendered(seconds: number): void;
+  fellBack(event: { tenant: string; target: string; reason: FallbackReason; answeredWith: 'text' | 'default' }): void;
+  receiptLost(receipt: ReceiptRecord, error: unknown): void;
+}
+
+export type FallbackReason = 'nothing_answers' | 'stores_unavailable';
+
+/** What the renderer takes the time and ids from. */
+export interface RenderClock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Milliseconds of a clock that only goes forward. */
+  monotonic(): number;
+  /** A new UUIDv7. */
+  id(): string;
+}
+
+/** Pointers that were not verified for this long make every answer STALE (spec section 4). */
+export const STALE_AFTER_MS = 3_000;
+
+/** How long a render without a deadline waits for min_seq. */
+const MIN_SEQ_WAIT_MS = 5_000;
+
+/** What is left of a deadline for the answer itself, when min_seq is waited for. */
+const ANSWER_MARGIN_MS = 100;
+
+const NO_VALUES: JsonObject = Object.freeze({});
+const NO_MESSAGES: ReadonlyMap<string, readonly Message[]> = new Map();
+
+/** What answers a render, and how it was found. */
+interface Found {
+  readonly answer: Omit<RouteAnswer, 'channel' | 'revision'>;
+  readonly channel: string;
+  readonly revision: number;
+  readonly source: RenderSource;
+}
+
+interface Prompt {
+  readonly bundle: CompiledBundle | undefined;
+  readonly found: Found | undefined;
+}
+
+/**
+ * The path of a render (spec section 4): route map → compiled snapshot → values → assembly → hashes → receipt. A hit
+ * reads memory only.
+ */
+export class RendererService {
+  readonly #routes: Routes;
+  readonly #bundles: CompiledBundles;
+  readonly #versions: PinnedVersions;
+  readonly #receipts: ReceiptSink;
+  readonly #observer: RenderObserver;
+  readonly #clock: RenderClock;
+  readonly #defaults: ReadonlyMap<PromptType, CompiledBundle>;
+
+  constructor(parts: {
+    routes: Routes;
+    bundles: CompiledBundles;
+    versions: PinnedVersions;
+    receipts: ReceiptSink;
+    observer: RenderObserver;
+    clock: RenderClock;
+  }) {
+    this.#routes = parts.routes;
+    this.#bundles = parts.bundles;
+    this.#versions = parts.versions;
+    this.#receipts = parts.receipts;
+    this.#observer = parts.observer;
+    this.#clock = parts.clock;
+    this.#defaults = new Map(PROMPT_TYPES.map((type) => [type, compileBundle(defaultPrompt(type))]));
+  }
+
+  /**
+   * @throws InvalidInput, RenderedTooLarge, NotFound, and Unavailable if min_seq is not applied in time or a bundle is
+   * asked for that is not held while the stores are away. A render by type throws neither NotFound nor the latter.
+   */
+  async render(call: RenderCall, input: RenderInput): Promise<RenderResult> {
+    const startedAt = this.#clock.now();
+    const started = this.#clock.monotonic();
+    const violations = new Violations();
+    checkRenderInput(violations, input);
+    violations.throwIfAny();
+    const target = input.target!;
+    if (input.minSeq > 0) await this.#waitFor(input.minSeq, call.deadline);
+
+    const { map } = this.#routes;
+    const { seq } = map;
+    const scope = map.scope(input.tenant);
+    const verified = startedAt - this.#routes.verifiedAt <= STALE_AFTER_MS;
+    const warnings: Warning[] = [];
+    if (!scope.known) warnings.push(tenantUnknown(input.tenant));
+    if (!verified) warnings.push(pointersUnverified(seq));
+
+    const { bundle, found } = await this.#prompt(input, target, scope, verified, warnings);
+    const values = bundle?.variables.resolve(scope.variables, input.variables);
+    if (values) {
+      const problems = variableViolations(values);
+      if (problems.length > 0) throw new InvalidInput(problems, 'VARIABLES_INVALID');
+    }
+    const placeholders = bundle ? named(bundle, input.placeholders) : NO_MESSAGES;
+    const assembled = bundle ? bundle.assemble(values!.texts, placeholders) : literal(input.fallbackText);
+    warnAboutIgnored(warnings, values?.undeclared ?? given(input.variables), input.placeholders, placeholders);
+
+    const merged = values?.values ?? NO_VALUES;
+    const receipt: ReceiptRecord = {
+      renderId: this.#clock.id(),
+      time: new Date(startedAt),
+      durationUs: Math.round((this.#clock.monotonic() - started) * 1_000),
+      requestedTenant: input.tenant,
+      requestedBundleId: 'bundleId' in target ? target.bundleId : '',
+      requestedVersion: 'bundleId' in target ? (target.version ?? '') : '',
+      requestedType: 'type' in target ? target.type : '',
+      tenant: found?.answer.tenant ?? '',
+      bundleId: found?.answer.bundleId ?? '',
+      version: found?.answer.version ?? '',
+      channel: found ? found.channel : channelOf(input, target),
+      revision: found?.revision ?? 0,
+      seq,
+      source: found?.source ?? 'FALLBACK',
+      renderedHash: renderedHash(assembled.text),
+      bundleHash: bundle?.bundleHash ?? '',
+      personalityHash: bundle?.personalityHash ?? '',
+      constraintsHash: bundle?.constraintsHash ?? '',
+      variablesHash: variablesHash(merged),
+      placeholdersHash: placeholdersHash(placeholders),
+      messagesHash: messagesHash(assembled.messages),
+      rendererVersion: RENDERER_VERSION,
+      caller: call.caller,
+      requestId: input.requestId,
+      labels: input.labels,
+      traceId: call.traceId,
+    };
+    const fallbackText = bundle ? undefined : input.fallbackText;
+    const captured = capture(scope.capturePolicy, merged, placeholders, fallbackText);
+    await this.#receipts.write(receipt, captured).catch((error: unknown) => {
+      this.#observer.receiptLost(receipt, error);
+      warnings.push(receiptNotRecorded(receipt.renderId));
+    });
+    this.#observer.rendered((this.#clock.monotonic() - started) / 1_000);
+
+    return {
+      renderId: receipt.renderId,
+      text: assembled.text,
+      messages: assembled.messages,
+      renderedHash: receipt.renderedHash,
+      bundleHash: receipt.bundleHash,
+      personalityHash: receipt.personalityHash,
+      variablesHash: receipt.variablesHash,
+      tenant: receipt.tenant,
+      bundleId: receipt.bundleId,
+      version: receipt.version,
+      channel: receipt.channel,
+      revision: receipt.revision,
+      seq,
+      source: receipt.source,
+      modelConfig: bundle?.snapshot.modelConfig,
+      constraints: bundle?.snapshot.constraints ?? [],
+      warnings,
+    };
+  }
+
+  async #waitFor(minSeq: number, deadline: number | undefined): Promise<void> {
+    const now = this.#clock.now();
+    const until = deadline === undefined ? now + MIN_SEQ_WAIT_MS : deadline - ANSWER_MARGIN_MS;
+    if (await this.#routes.applied(minSeq, until)) return;
+    const appliedSeq = this.#routes.map.seq;
+    throw new Unavailable(
+      'SEQ_NOT_APPLIED',
+      `this replica has applied change ${appliedSeq}, not yet ${minSeq}; try again`,
+      1_000,
+      { min_seq: String(minSeq), applied_seq: String(appliedSeq) },
+    );
+  }
+
+  /** What is to be rendered: the answer's snapshot, or else the built-in default, or nothing but the fallback text. */
+  async #prompt(
+    input: RenderInput,
+    target: RenderTarget,
+    scope: TenantScope,
+    verified: boolean,
+    warnings: Warning[],
+  ): Promise<Prompt> {
+    let away: Unavailable | undefined;
+    try {
+      const found = await this.#find(input, target, verified);
+      if (found) return { bundle: await this.#bundles.get(found.answer.bundleHash), found };
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      away = error;
+    }
+    const byType = 'type' in target;
+    if (input.fallbackText === '' && !byType) {
+      throw away ?? (scope.known ? notAnswered(input, target) : new NotFound('tenant', input.tenant));
+    }
+    const answeredWith = input.fallbackText === '' ? 'default' : 'text';
+    const subject = byType ? target.type : target.bundleId;
+    const reason = away ? 'stores_unavailable' : 'nothing_answers';
+    this.#observer.fellBack({ tenant: input.tenant, target: subject, reason, answeredWith });
+    warnings.push(fallbackUsed(subject, answeredWith));
+    const bundle = byType && answeredWith === 'default' ? this.#defaults.get(target.type) : undefined;
+    return { bundle, found: undefined };
+  }
+
+  async #find(input: RenderInput, target: RenderTarget, verified: boolean): Promise<Found | undefined> {
+    const { map } = this.#routes;
+    const { tenant } = input;
+    if ('bundleId' in target && target.version !== undefined) {
+      const { bundleId, version } = target;
+      const pinned = await this.#versions.find(map.pinCandidates(tenant, bundleId), bundleId, version);
+      const source = verified ? 'PINNED' : 'STALE';
+      return pinned && { answer: { ...pinned, bundleId, version }, channel: '', revision: 0, source };
+    }
+    const channel = channelOf(input, target);
+    const answer =
+      'type' in target
+        ? map.resolveType(tenant, target.type, channel)
+        : map.resolveBundle(tenant, target.bundleId, channel);
+    if (answer === undefined) return undefined;
+    const own = answer.tenant === tenant ? 'ACTIVE' : 'INHERITED';
+    return { answer, channel, revision: answer.revision, source: verified ? own : 'STALE' };
+  }
+}
+
+/** The channel that a render reads; an exact version reads none. */
+function channelOf(input: RenderInput, target: RenderTarget): string {
+  if ('type' in target) return input.channel || DEFAULT_CHANNEL;
+  return target.version === undefined ? target.channel || DEFAULT_CHANNEL : '';
+}
+
+/** The messages that the bundle has a placeholder for. */
+function named(
+  bundle: CompiledBundle,
+  sent: ReadonlyMap<string, readonly Message[]>,
+): ReadonlyMap<string, readonly Message[]> {
+  if (sent.size === 0) return NO_MESSAGES;
+  return new Map([...sent].filter(([name, messages]) => messages.length > 0 && bundle.placeholders.includes(name)));
+}
+
+function literal(text: string): Assembled {
+  return { messages: [{ role: 'SYSTEM', content: text }], text, emptySections: [] };
+}
+
+/** The values that the policy keeps; undefined: none. */
+function capture(
+  policy: CapturePolicy,
+  variables: JsonObject,
+  placeholders: ReadonlyMap<string, readonly Message[]>,
+  fallbackText: string | undefined,
+): CapturedInputs | undefined {
+  if (policy === 'HASH_ONLY') return undefined;
+  return {
+    variables,
+    ...(policy === 'FULL' && {
+      placeholders: Object.fromEntries(
+        [...placeholders].map(([name, messages]) => [name, messages.map(({ role, content }) => ({ role, content }))]),
+      ),
+    }),
+    ...(fallbackText !== undefined && { fallbackText }),
+  };
+}
+
+/** The names that have a value; null is none. */
+function given(variables: JsonObject): string[] {
+  return Object.keys(variables).filter((name) => variables[name] !== null);
+}
+
+function warnAboutIgnored(
+  warnings: Warning[],
+  undeclared: readonly string[],
+  sent: ReadonlyMap<string, readonly Message[]>,
+  used: ReadonlyMap<string, readonly Message[]>,
+): void {
+  for (const name of undeclared) {
+    const message = `the prompt declares no variable ${name}; its value was ignored`;
+    warnings.push({ code: 'VARIABLE_UNDECLARED', subject: name, message });
+  }
+  for (const [name, messages] of sent) {
+    if (messages.length === 0 || used.has(name)) continue;
+    const message = `the prompt has no placeholder ${name}; its messages were ignored`;
+    warnings.push({ code: 'PLACEHOLDER_UNKNOWN', subject: name, message });
+  }
+}
+
+function notAnswered(input: RenderInput, target: Exclude<RenderTarget, { type: PromptType }>): NotFound {
+  const { bundleId, version } = target;
+  const name = `${input.tenant}/${bundleId}`;
+  if (version !== undefined) {
+    return new NotFound('bundle_version', `${name}@${version}`, 'neither the tenant nor an ancestor published it');
+  }
+  const channel = channelOf(input, target);
+  return new NotFound('channel', `${name}#${channel}`, 'neither the tenant nor an ancestor released the bundle on it');
+}
+
+function tenantUnknown(tenant: string): Warning {
+  return { code: 'TENANT_UNKNOWN', subject: tenant, message: `tenant ${tenant} does not exist` };
+}
+
+function pointersUnverified(seq: number): Warning {
+  const message = `the pointers are those of change ${seq} and could not be verified lately`;
+  return { code: 'POINTERS_UNVERIFIED', subject: String(seq), message };
+}
+
+function fallbackUsed(subject: string, answeredWith: 'text' | 'default'): Warning {
+  const what = answeredWith === 'text' ? 'fallback_text' : 'the built-in default';
+  return { code: 'FALLBACK_USED', subject, message: `nothing answers for ${subject}; ${what} was used` };
+}
+
+function receiptNotRecorded(renderId: string): Warning {
+  const message = 'the receipt of this render could not be written';
+  return { code: 'RECEIPT_NOT_RECORDED', subject: renderId, message };
+}

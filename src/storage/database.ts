@@ -1,0 +1,149 @@
+import { MikroORM, type EntityManager } from '@mikro-orm/postgresql';
+import { ENTITIES } from './entities/index.ts';
+import { domainError } from './errors.ts';
+
+/** The role of the server's sessions; it owns nothing. Migrations make it. */
+export const SERVER_ROLE = 'platen_server';
+
+/** How the server reaches its database. */
+export interface DatabaseConfig {
+  readonly url: string;
+  /** Most connections. */
+  readonly poolMax: number;
+  /** Longest wait for a connection, in milliseconds; then Unavailable DATABASE_UNAVAILABLE. */
+  readonly poolWaitMs: number;
+  /** Longest run of a statement whose call sets no deadline, in milliseconds. */
+  readonly statementTimeoutMs: number;
+  /** Told how long each statement took, failed ones included. */
+  readonly onQuery: (seconds: number) => void;
+}
+
+/**
+ * Gives statements an EntityManager to run on: one of its own outside a transaction, the transaction's inside.
+ * Drivers' errors leave as domain errors.
+ */
+export type EntityAccess = <T>(statements: (em: EntityManager) => Promise<T>) => Promise<T>;
+
+/** The server's sessions: all run as role `platen_server`, which owns nothing, in UTC. */
+export class Database {
+  readonly #orm: MikroORM;
+
+  constructor(orm: MikroORM) {
+    this.#orm = orm;
+  }
+
+  /** Runs statements outside a transaction. */
+  readonly access: EntityAccess = async (statements) => {
+    try {
+      return await statements(this.#orm.em.fork());
+    } catch (error) {
+      throw domainError(error);
+    }
+  };
+
+  /**
+   * Runs statements in one transaction (READ COMMITTED) that is rolled back if they throw.
+   *
+   * @throws the driver's errors as they are, since only the caller knows whether it may try again
+   */
+  async transaction<T>(statements: (em: EntityManager) => Promise<T>): Promise<T> {
+    let cause: unknown;
+    try {
+      // Not em.transactional: its Kysely transactions keep their place in the pool if the rollback fails, so that each
+      // connection lost during a transaction would shrink the pool for good.
+      const connection = this.#orm.em.getConnection().getClient();
+      return await connection.transaction().execute(async (context) => {
+        const em = this.#orm.em.fork();
+        em.setTransactionContext(context);
+        try {
+          return await statements(em);
+        } catch (error) {
+          cause = error;
+          throw error;
+        }
+      });
+    } catch (error) {
+      // A rollback on a lost connection fails as well; what went wrong first says more.
+      throw cause ?? error;
+    }
+  }
+
+  /**
+   * A pooler may drop the startup parameter that names the role; then the server's sessions would own the tables, or
+   * lack all privileges.
+   * @throws Error if sessions do not run as `platen_server`, saying how to mend it
+   */
+  async requireServerRole(): Promise<void> {
+    const [session] = await this.access((em) =>
+      em.execute<{ role: string; login: string }[]>('select current_user as role, session_user as login'),
+    );
+    const { role, login } = session!;
+    if (role === SERVER_ROLE) return;
+    throw new Error(
+      `sessions run as ${role}, not as ${SERVER_ROLE}: a pooler drops the startup parameter "options"; ` +
+        `run ALTER ROLE ${login} SET role = ${SERVER_ROLE}`,
+    );
+  }
+
+  /** Closes all sessions once their statements have ended. */
+  async close(): Promise<void> {
+    await this.#orm.close();
+  }
+}
+
+/** Opens the server's database; the first connection is made by the first statement. */
+export async function openDatabase(config: DatabaseConfig): Promise<Database> {
+  const url = withSessionOptions(config.url, {
+    role: SERVER_ROLE,
+    TimeZone: 'UTC',
+    statement_timeout: String(config.statementTimeoutMs),
+  });
+  const orm = await MikroORM.init({
+    entities: ENTITIES,
+    dbName: databaseName(url),
+    ensureDatabase: false,
+    disableIdentityMap: true,
+    timezone: 'Z',
+    pool: { min: 0, max: config.poolMax },
+    driverOptions: {
+      connectionString: url,
+      application_name: 'platen',
+      connectionTimeoutMillis: config.poolWaitMs,
+      keepAlive: true,
+    },
+    onCreateConnection: async (connection) => observe(connection as Connection, config.onQuery),
+  });
+  return new Database(orm);
+}
+
+/** The name of the database in a URL. */
+export function databaseName(url: string): string {
+  return decodeURIComponent(new URL(url).pathname.slice(1));
+}
+
+/** A URL whose sessions start with these settings (`options=-c name=value`), after those that it sets itself. */
+export function withSessionOptions(url: string, settings: Readonly<Record<string, string>>): string {
+  const result = new URL(url);
+  const own = result.searchParams.get('options') ?? '';
+  const added = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
+  result.searchParams.set('options', [own, ...added].join(' ').trim());
+  return result.href;
+}
+
+/** A Kysely connection, as far as it is needed here. */
+interface Connection {
+  executeQuery(query: unknown): Promise<unknown>;
+}
+
+/** MikroORM's own measure has millisecond steps, and knows nothing of begin and commit. */
+function observe(connection: Connection, onQuery: (seconds: number) => void): void {
+  const executeQuery = connection.executeQuery.bind(connection);
+  connection.executeQuery = async (query) => {
+    const start = performance.now();
+    try {
+      return await executeQuery(query);
+    } finally {
+      onQuery((performance.now() - start) / 1000);
+    }
+  };
+}

@@ -1,0 +1,41 @@
+import { defineEntity, p } from '@mikro-orm/postgresql';
+import type { PromptType } from '../../domain/prompt-type.ts';
+import type { RenderSource } from '../../services/stores.ts';
+import { CanonicalJson } from './canonical-json.ts';
+
+/** The columns of a receipt. */
+export const receiptProperties = {
+  renderId: p.uuid().primary(),
+  time: p.datetime(3),
+  durationUs: p.bigint('number'),
+  requestedTenant: p.text(),
+  requestedBundleId: p.text(),
+  requestedVersion: p.text(),
+  requestedType: p.text().$type<PromptType | ''>(),
+  tenant: p.text(),
+  bundleId: p.text(),
+  version: p.text(),
+  channel: p.text(),
+  revision: p.integer(),
+  seq: p.bigint('number'),
+  source: p.text().$type<RenderSource>(),
+  renderedHash: p.text(),
+  bundleHash: p.text(),
+  personalityHash: p.text(),
+  constraintsHash: p.text(),
+  variablesHash: p.text(),
+  placeholdersHash: p.text(),
+  messagesHash: p.text(),
+  rendererVersion: p.integer(),
+  caller: p.text(),
+  requestId: p.text(),
+  labels: p.type(CanonicalJson).$type<Readonly<Record<string, string>>>(),
+  traceId: p.text(),
+  receiptHash: p.text(),
+  batch: p.bigint('number'),
+  /** Orders the batch; has gaps where a receipt was drained before. */
+  batchPos: p.integer(),
+};
+
+/** The record of a render, in a partition of its UTC day. Append-only. */
+export const ReceiptEntity = defineEntity({ name: 'Receipt', tableName: 'receipt', properties: receiptProperties });

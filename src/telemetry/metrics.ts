@@ -1,0 +1,95 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+
+/** From 50 µs: a render that touches no store takes about that long. */
+const RENDER_BUCKETS = [
+  0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5,
+];
+const RPC_BUCKETS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+];
+const QUERY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const PROPAGATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** What is true of the process, however many servers it runs; its observers cannot be taken back. */
+const PROCESS = new Registry();
+collectDefaultMetrics({ register: PROCESS });
+
+/**
+ * The metrics of one server, in a registry of its own, so that two servers in one process do not count together.
+ * The names are part of the contract (spec section 5); times are in seconds.
+ */
+export class Metrics {
+  readonly registry = new Registry();
+
+  /** Time of one render inside the server, decoding and encoding left out. */
+  readonly renderLatency = new Histogram({
+    name: 'prompt_render_latency_seconds',
+    help: 'Time to render one prompt.',
+    buckets: RENDER_BUCKETS,
+    registers: [this.registry],
+  });
+  /** Documents found, by cache level. */
+  readonly cacheHits = new Counter({
+    name: 'bundle_cache_hits_total',
+    help: 'Documents found in a cache, by level.',
+    labelNames: ['level'],
+    registers: [this.registry],
+  });
+  /** Documents looked for in vain, by cache level. */
+  readonly cacheMisses = new Counter({
+    name: 'bundle_cache_misses_total',
+    help: 'Documents not found in a cache, by level.',
+    labelNames: ['level'],
+    registers: [this.registry],
+  });
+  /** Renders that failed, by the name of the status code. */
+  readonly renderErrors = new Counter({
+    name: 'render_errors_total',
+    help: 'Renders that failed, by status code.',
+    labelNames: ['code'],
+    registers: [this.registry],
+  });
+  /** Renders that nothing released answered, by what answered instead. */
+  readonly fallbacks = new Counter({
+    name: 'prompt_fallback_total',
+    help: 'Renders answered by a fallback, by reason.',
+    labelNames: ['reason'],
+    registers: [this.registry],
+  });
+  readonly databaseQuery = new Histogram({
+    name: 'prompt_db_query_seconds',
+    help: 'Time of one database query.',
+    buckets: QUERY_BUCKETS,
+    registers: [this.registry],
+  });
+  /** From a change's commit to its being applied here. */
+  readonly releasePropagation = new Histogram({
+    name: 'prompt_release_propagation_seconds',
+    help: 'Time from the commit of a change until this replica applied it.',
+    buckets: PROPAGATION_BUCKETS,
+    registers: [this.registry],
+  });
+  /** Renders that were answered though their receipt could not be written. */
+  readonly receiptsLost = new Counter({
+    name: 'audit_receipts_lost_total',
+    help: 'Renders answered without a receipt.',
+    registers: [this.registry],
+  });
+  readonly appliedSeq = new Gauge({
+    name: 'platen_route_map_applied_seq',
+    help: 'The change that this replica has applied last.',
+    registers: [this.registry],
+  });
+  readonly rpc = new Histogram({
+    name: 'platen_rpc_seconds',
+    help: 'Time of one call, by RPC and status code.',
+    labelNames: ['rpc', 'code'],
+    buckets: RPC_BUCKETS,
+    registers: [this.registry],
+  });
+
+  /** All metrics in the text format of Prometheus, those of the process included. */
+  async text(): Promise<string> {
+    return Registry.merge([this.registry, PROCESS]).metrics();
+  }
+}

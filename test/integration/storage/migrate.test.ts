@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { promisify } from 'node:util';
+import { Unavailable } from '../../../src/domain/errors.ts';
+import { migrate, pendingMigrations } from '../../../src/storage/migrate.ts';
+import { MIGRATIONS } from '../../../src/storage/migrations/index.ts';
+import { maintenanceUrl, openSession } from '../../../src/storage/session.ts';
+import { asOwner, createEmptyDatabase, type TestDatabase } from '../../support/postgres.ts';
+import { openServerDatabase } from '../../support/storage/registry.ts';
+
+const MIGRATE = new URL('../../support/storage/migrate-process.ts', import.meta.url).pathname;
+const NAMES = MIGRATIONS.map(({ name }) => name);
+
+function migrateInProcess(ownerUrl: string, serverUrl: string): Promise<unknown> {
+  return promisify(execFile)(process.execPath, [MIGRATE, ownerUrl, serverUrl]);
+}
+
+async function executed(test: TestDatabase): Promise<string[]> {
+  const rows = await asOwner<{ name: string }>(test, 'select name from platen_migration order by id');
+  return rows.map(({ name }) => name);
+}
+
+describe('Concurrent first starts migrate once', () => {
+  let test: TestDatabase;
+
+  beforeEach(async () => {
+    test = await createEmptyDatabase();
+  });
+
+  afterEach(() => test.drop());
+
+  it('four processes at once on an empty database', async () => {
+    await Promise.all(Array.from({ length: 4 }, () => migrateInProcess(test.ownerUrl, test.serverUrl)));
+    assert.deepEqual(await executed(test), NAMES);
+    assert.equal((await asOwner(test, 'select 1 from change')).length, 1);
+  });
+
+  it('four processes at once on a database that is yet to be created', async () => {
+    await test.drop();
+    await Promise.all(Array.from({ length: 4 }, () => migrateInProcess(test.ownerUrl, test.serverUrl)));
+    assert.deepEqual(await executed(test), NAMES);
+  });
+
+  it('two databases of one cluster at once', async () => {
+    const other = await createEmptyDatabase();
+    await Promise.all([test, other].map(({ ownerUrl, serverUrl }) => migrate(ownerUrl, serverUrl)));
+    await other.drop();
+    assert.deepEqual(await executed(test), NAMES);
+  });
+
+  it('a second run changes nothing', async () => {
+    await migrate(test.ownerUrl, test.serverUrl);
+    await migrate(test.ownerUrl, test.serverUrl);
+    assert.deepEqual(await executed(test), NAMES);
+  });
+
+  it('what is pending is told, before and after', async () => {
+    await asOwner(test, 'grant usage on schema public to platen_server');
+    const database = await openServerDatabase(test);
+    assert.deepEqual(await pendingMigrations(database), NAMES);
+    await migrate(test.ownerUrl, test.serverUrl);
+    assert.deepEqual(await pendingMigrations(database), []);
+    await database.close();
+  });
+
+  it('a connection that is lost during a migration is told, and nothing of it remains', async () => {
+    const blocking = await openSession(test.ownerUrl, 'platen test');
+    await blocking.em.execute('begin; create table document ()');
+    const migrating = assert.rejects(migrate(test.ownerUrl, test.serverUrl));
+    for (let ended = 0; ended === 0; ) {
+      const rows = await asOwner(
+        test,
+        `select pg_terminate_backend(pid) from pg_stat_activity
+        where application_name = 'platen migrate' and datname = current_database() and wait_event_type = 'Lock'`,
+      );
+      ended = rows.length;
+    }
+    await migrating;
+    await blocking.close();
+    await migrate(test.ownerUrl, test.serverUrl);
+    assert.deepEqual(await executed(test), NAMES);
+  });
+
+  it('a database that cannot be reached is told as what it is', async () => {
+    const nowhere = 'postgresql://platen@127.0.0.1:1/platen';
+    await assert.rejects(migrate(nowhere, nowhere), { code: 'ECONNREFUSED' });
+    const database = await openServerDatabase({ serverUrl: nowhere });
+    await assert.rejects(pendingMigrations(database), Unavailable);
+    await database.close();
+  });
+});
+
+describe('The server role owns no table', () => {
+  let test: TestDatabase;
+  let role: string;
+
+  const as = (login: string) => {
+    const url = new URL(test.ownerUrl);
+    url.username = login;
+    url.password = 'secret';
+    return url.href;
+  };
+
+  beforeEach(async () => {
+    test = await createEmptyDatabase();
+    role = `platen_test_${randomBytes(4).toString('hex')}`;
+    for (const login of [role, `${role}_owner`]) await asOwner(test, `create role ${login} login password 'secret'`);
+  });
+
+  afterEach(async () => {
+    await test.drop();
+    await asOwner({ ownerUrl: maintenanceUrl(test.ownerUrl) }, `drop role ${role}; drop role ${role}_owner`);
+  });
+
+  it("the owner's login need not be a superuser, and may be the server's as well", async () => {
+    await asOwner(test, `grant platen_server to ${role}_owner with admin option;
+      alter database ${new URL(test.ownerUrl).pathname.slice(1)} owner to ${role}_owner`);
+    await migrate(as(`${role}_owner`), as(`${role}_owner`));
+    await migrate(as(`${role}_owner`), as(role));
+    for (const login of [role, `${role}_owner`]) {
+      const database = await openServerDatabase({ serverUrl: as(login) });
+      const [row] = await database.access((em) => em.execute<{ role: string }[]>('select current_user as role'));
+      assert.equal(row?.role, 'platen_server');
+      await database.close();
+    }
+  });
+
+  it('an owner who may not admit the server is told what to run', async () => {
+    await migrate(test.ownerUrl, test.serverUrl);
+    await asOwner(test, `grant all on schema public to ${role}_owner; grant all on platen_migration to ${role}_owner`);
+    await assert.rejects(migrate(as(`${role}_owner`), as(role)), new RegExp(`GRANT platen_server TO ${role}`));
+  });
+});

@@ -1,0 +1,102 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'mocha';
+import { startEmbeddedPostgres } from '../../src/storage/embedded-postgres.ts';
+import { migrate } from '../../src/storage/migrate.ts';
+import { maintenanceUrl, openSession } from '../../src/storage/session.ts';
+
+/** A database of its own for a suite. */
+export interface TestDatabase {
+  readonly ownerUrl: string;
+  readonly serverUrl: string;
+  /** Ends its sessions and drops it. */
+  drop(): Promise<void>;
+}
+
+interface TestServer {
+  readonly ownerUrl: string;
+  readonly serverUrl: string;
+  stop(): Promise<void>;
+}
+
+let server: Promise<TestServer> | undefined;
+let template: Promise<TestDatabase> | undefined;
+
+/** A migrated database: a copy of one that was migrated once. */
+export async function createDatabase(): Promise<TestDatabase> {
+  template ??= migratedDatabase();
+  return createFrom(databaseOf((await template).ownerUrl));
+}
+
+/** A database without tables. */
+export function createEmptyDatabase(): Promise<TestDatabase> {
+  return createFrom('template0');
+}
+
+/** Runs SQL as the owner, in a session of its own. */
+export async function asOwner<Row extends object>(
+  { ownerUrl }: Pick<TestDatabase, 'ownerUrl'>,
+  sql: string,
+  parameters: readonly unknown[] = [],
+): Promise<Row[]> {
+  const session = await openSession(ownerUrl, 'platen test');
+  try {
+    return await session.em.execute<Row[]>(sql, [...parameters]);
+  } finally {
+    await session.close();
+  }
+}
+
+async function migratedDatabase(): Promise<TestDatabase> {
+  const database = await createEmptyDatabase();
+  await migrate(database.ownerUrl, database.serverUrl);
+  return database;
+}
+
+async function createFrom(source: string): Promise<TestDatabase> {
+  server ??= startServer();
+  const { ownerUrl, serverUrl } = await server;
+  const name = `platen_test_${randomBytes(6).toString('hex')}`;
+  const maintenance = { ownerUrl: maintenanceUrl(ownerUrl) };
+  await asOwner(maintenance, `create database ${name} template ${source} encoding 'UTF8'`);
+  return {
+    ownerUrl: withDatabase(ownerUrl, name),
+    serverUrl: withDatabase(serverUrl, name),
+    drop: async () => {
+      await asOwner(maintenance, `drop database ${name} with (force)`);
+    },
+  };
+}
+
+/** The server that PLATEN_TEST_DATABASE_URL names, else an embedded one for this process. */
+async function startServer(): Promise<TestServer> {
+  const url = process.env['PLATEN_TEST_DATABASE_URL'];
+  if (url) return { ownerUrl: url, serverUrl: url, stop: async () => {} };
+  const dataDir = await mkdtemp(join(tmpdir(), 'platen-test-'));
+  const postgres = await startEmbeddedPostgres({ dataDir, log: () => {}, fsync: false });
+  return {
+    ...postgres,
+    stop: async () => {
+      await postgres.stop();
+      await rm(dataDir, { recursive: true });
+    },
+  };
+}
+
+function withDatabase(url: string, name: string): string {
+  const result = new URL(url);
+  result.pathname = `/${name}`;
+  return result.href;
+}
+
+function databaseOf(url: string): string {
+  return new URL(url).pathname.slice(1);
+}
+
+// A hook of the root suite: it runs once, after the suites of all files.
+after(async () => {
+  await (await template)?.drop();
+  await (await server)?.stop();
+});

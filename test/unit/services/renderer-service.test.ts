@@ -1,0 +1,280 @@
+import assert from 'node:assert/strict';
+import { compileBundle, type CompiledBundle } from '../../../src/domain/assembly.ts';
+import { defaultPrompt } from '../../../src/domain/default-prompts.ts';
+import { type Document, documentOf } from '../../../src/domain/document.ts';
+import { Unavailable } from '../../../src/domain/errors.ts';
+import { RouteMap } from '../../../src/domain/route-map.ts';
+import { tenantDocument } from '../../../src/domain/tenant.ts';
+import {
+  RendererService,
+  STALE_AFTER_MS,
+  type CompiledBundles,
+  type PinnedVersions,
+  type RenderInput,
+  type RenderObserver,
+  type Routes,
+} from '../../../src/services/renderer-service.ts';
+import type { CapturedInputs, ReceiptRecord, ReceiptSink } from '../../../src/services/stores.ts';
+
+const NOW = Date.parse('2026-01-31T08:00:00Z');
+const HELLO = snapshot('Hello {name}');
+const AWAY = new Unavailable('DATABASE_UNAVAILABLE', 'the database is away', 1_000);
+
+function snapshot(content: string): Document {
+  const variables = { name: { type: 'STRING', default: 'you' } };
+  return documentOf({ sections: [{ role: 'SYSTEM', syntax: 'FORMAT', content }], variables });
+}
+
+function tenant(id: string, parent: string, name: string) {
+  const draft = { parent, displayName: '', variables: { name }, capturePolicy: 'VARIABLES' as const };
+  return { tenant: id, document: tenantDocument(draft).text };
+}
+
+/** `default` has a GREETING on production, which `acme` inherits. */
+function routeMap(): RouteMap {
+  const targets = [{ version: '1.0.0', bundleHash: HELLO.hash }];
+  return new RouteMap({
+    seq: 7,
+    chainHash: '',
+    tenants: [tenant('default', '', 'everybody'), tenant('acme', 'default', 'Acme')],
+    bundles: [{ tenant: 'default', bundleId: 'hello', type: 'GREETING', archived: false, versions: 1 }],
+    channels: [{ tenant: 'default', bundleId: 'hello', channel: 'production', revision: 1, targets }],
+    activations: [{ tenant: 'default', type: 'GREETING', bundleId: 'hello' }],
+  });
+}
+
+/** The replica's pointers, verified when the test says. */
+class FakeRoutes implements Routes {
+  readonly map = routeMap();
+  verifiedAt = NOW;
+  readonly waits: { seq: number; until: number }[] = [];
+
+  applied(seq: number, until: number): Promise<boolean> {
+    this.waits.push({ seq, until });
+    return Promise.resolve(seq <= this.map.seq);
+  }
+}
+
+/** What renders told. */
+class Observed implements RenderObserver {
+  readonly durations: number[] = [];
+  readonly fallbacks: Parameters<RenderObserver['fellBack']>[0][] = [];
+  readonly lost: { receipt: ReceiptRecord; error: unknown }[] = [];
+
+  rendered(seconds: number): void {
+    this.durations.push(seconds);
+  }
+
+  fellBack(event: Parameters<RenderObserver['fellBack']>[0]): void {
+    this.fallbacks.push(event);
+  }
+
+  receiptLost(receipt: ReceiptRecord, error: unknown): void {
+    this.lost.push({ receipt, error });
+  }
+}
+
+class FakeReceipts implements ReceiptSink {
+  readonly written: { receipt: ReceiptRecord; inputs: CapturedInputs | undefined }[] = [];
+
+  write(receipt: ReceiptRecord, inputs: CapturedInputs | undefined): Promise<void> {
+    this.written.push({ receipt, inputs });
+    return Promise.resolve();
+  }
+}
+
+const HELD: CompiledBundles = { get: () => compileBundle(HELLO) };
+const PINNED: PinnedVersions = {
+  find: ([first]) => Promise.resolve(first && { tenant: first.tenant, bundleHash: HELLO.hash }),
+};
+const NOT_HELD = { get: () => Promise.reject(AWAY), find: () => Promise.reject(AWAY) };
+
+/** A renderer among fakes, whose clock stands at NOW and gains 2 ms with each look at the monotonic one. */
+function renderer(
+  given: { bundles?: CompiledBundles; versions?: PinnedVersions; receipts?: ReceiptSink } = {},
+) {
+  const routes = new FakeRoutes();
+  const observed = new Observed();
+  const receipts = new FakeReceipts();
+  let ticks = 0;
+  const clock = { now: () => NOW, monotonic: () => (ticks += 2), id: () => 'render-1' };
+  const parts = { routes, bundles: HELD, versions: PINNED, receipts, observer: observed, clock, ...given };
+  const service = new RendererService(parts);
+  const render = (input: Partial<RenderInput>, deadline?: number) =>
+    service.render({ caller: 'key:1', traceId: 'trace', deadline }, { ...ASKED, ...input });
+  return { routes, observed, receipts, render };
+}
+
+const ASKED: RenderInput = {
+  tenant: 'acme',
+  target: { bundleId: 'hello', version: undefined, channel: undefined },
+  channel: '',
+  variables: {},
+  placeholders: new Map(),
+  minSeq: 0,
+  requestId: '',
+  labels: {},
+  fallbackText: '',
+};
+const BY_TYPE = { target: { type: 'GREETING' as const } };
+const EXACT = { target: { bundleId: 'hello', version: '1.0.0', channel: undefined } };
+const NOWHERE = { target: { bundleId: 'nowhere', version: undefined, channel: undefined }, fallbackText: 'sorry' };
+
+describe('The source follows one precedence', () => {
+  const everySource = [
+    [{}, 'INHERITED'],
+    [{ tenant: 'default' }, 'ACTIVE'],
+    [BY_TYPE, 'INHERITED'],
+    [EXACT, 'PINNED'],
+    [{ ...EXACT, tenant: 'default' }, 'PINNED'],
+    [NOWHERE, 'FALLBACK'],
+  ] as const;
+
+  it('of verified pointers', async () => {
+    const { render } = renderer();
+    for (const [input, source] of everySource) assert.equal((await render(input)).source, source);
+  });
+
+  it('of pointers that were not verified lately: STALE comes before all but FALLBACK', async () => {
+    const { routes, render } = renderer();
+    routes.verifiedAt = NOW - STALE_AFTER_MS - 1;
+    for (const [input, source] of everySource) {
+      assert.equal((await render(input)).source, source === 'FALLBACK' ? 'FALLBACK' : 'STALE');
+    }
+  });
+});
+
+describe('An unverified head makes answers stale', () => {
+  it('after 3 s, and not before', async () => {
+    const { routes, render } = renderer();
+    routes.verifiedAt = NOW - 3_000;
+    assert.deepEqual((await render({})).warnings, []);
+    routes.verifiedAt = NOW - 3_001;
+    const { warnings, text } = await render({});
+    assert.equal(text, 'Hello Acme');
+    assert.deepEqual(warnings.map(({ code, subject }) => `${code} ${subject}`), ['POINTERS_UNVERIFIED 7']);
+  });
+
+  it('a fallback is told of as well', async () => {
+    const { routes, render } = renderer();
+    routes.verifiedAt = 0;
+    const { warnings } = await render(NOWHERE);
+    assert.deepEqual(warnings.map(({ code }) => code), ['POINTERS_UNVERIFIED', 'FALLBACK_USED']);
+  });
+});
+
+describe('One render sees one version of the map', () => {
+  it('though the map moves on while the bundle loads', async () => {
+    const { promise, resolve } = Promise.withResolvers<CompiledBundle>();
+    const { routes, render } = renderer({ bundles: { get: () => promise } });
+    const answer = render({});
+    const renamed = tenant('acme', 'default', 'Renamed').document;
+    const change = { chainHash: '', action: 'UPDATE', entityKind: 'TENANT', tenant: 'acme', entityId: 'acme' };
+    routes.map.apply({ ...change, seq: 8, detail: {}, tenantDocument: renamed });
+    const release = { channel: 'production', revision: 2, targets: [{ version: '2.0.0', bundle_hash: 'x' }] };
+    const moved = { ...change, action: 'RELEASE', entityKind: 'BUNDLE', tenant: 'default', entityId: 'hello' };
+    routes.map.apply({ ...moved, seq: 9, detail: release, tenantDocument: '' });
+    resolve(compileBundle(HELLO));
+    const { text, version, revision, seq } = await answer;
+    assert.deepEqual({ text, version, revision, seq }, { text: 'Hello Acme', version: '1.0.0', revision: 1, seq: 7 });
+  });
+});
+
+describe('A render waits for the change it must see', () => {
+  it('until 100 ms before the deadline, so that the answer is in time', async () => {
+    const { routes, render } = renderer();
+    await render({ minSeq: 7 }, NOW + 1_000);
+    assert.deepEqual(routes.waits, [{ seq: 7, until: NOW + 900 }]);
+  });
+
+  it('for 5 s without a deadline', async () => {
+    const { routes, render } = renderer();
+    const refused = { reason: 'SEQ_NOT_APPLIED', metadata: { min_seq: '8', applied_seq: '7' } };
+    await assert.rejects(render({ minSeq: 8 }), refused);
+    assert.deepEqual(routes.waits, [{ seq: 8, until: NOW + 5_000 }]);
+  });
+
+  it('and not at all unless it is asked to', async () => {
+    const { routes, render } = renderer();
+    await render({});
+    assert.deepEqual(routes.waits, []);
+  });
+});
+
+describe('A render by type never fails for want of a prompt', () => {
+  it('the built-in default answers if the stores are away and nothing is held', async () => {
+    const { observed, render } = renderer({ bundles: NOT_HELD });
+    const answer = await render(BY_TYPE);
+    assert.equal(answer.bundleHash, defaultPrompt('GREETING').hash);
+    assert.equal(answer.source, 'FALLBACK');
+    assert.deepEqual([answer.tenant, answer.bundleId, answer.version, answer.revision], ['', '', '', 0]);
+    assert.deepEqual(observed.fallbacks, [
+      { tenant: 'acme', target: 'GREETING', reason: 'stores_unavailable', answeredWith: 'default' },
+    ]);
+  });
+
+  it('but a defect is no reason for a fallback', async () => {
+    const defect = new TypeError('a defect');
+    const { observed, render } = renderer({ bundles: { get: () => Promise.reject(defect) } });
+    await assert.rejects(render({ ...BY_TYPE, fallbackText: 'sorry' }), defect);
+    assert.deepEqual(observed.fallbacks, []);
+  });
+});
+
+describe('Fallback text is answered literally', () => {
+  for (const [what, input] of Object.entries({ 'by bundle': {}, 'by exact version': EXACT, 'by type': BY_TYPE })) {
+    it(`${what}, if the stores are away and nothing is held`, async () => {
+      const { observed, render } = renderer({ bundles: NOT_HELD, versions: NOT_HELD });
+      const answer = await render({ ...input, fallbackText: '{sorry}' });
+      assert.equal(answer.text, '{sorry}');
+      assert.deepEqual(observed.fallbacks.map(({ reason, answeredWith }) => `${reason} ${answeredWith}`), [
+        'stores_unavailable text',
+      ]);
+    });
+  }
+});
+
+describe('A render by bundle without fallback is not found', () => {
+  it('but unavailable if the stores are away', async () => {
+    const { observed, render } = renderer({ bundles: NOT_HELD, versions: NOT_HELD });
+    await assert.rejects(render({}), AWAY);
+    await assert.rejects(render(EXACT), AWAY);
+    assert.deepEqual(observed.fallbacks, []);
+  });
+});
+
+describe('A lost receipt is counted and told', () => {
+  it('the render is answered all the same', async () => {
+    const lost = new Error('the disk is full');
+    const { observed, render } = renderer({ receipts: { write: () => Promise.reject(lost) } });
+    const { text, warnings } = await render({});
+    assert.equal(text, 'Hello Acme');
+    assert.deepEqual(warnings.map(({ code, subject }) => `${code} ${subject}`), ['RECEIPT_NOT_RECORDED render-1']);
+    assert.deepEqual(observed.lost.map(({ receipt, error }) => [receipt.renderId, error]), [['render-1', lost]]);
+    assert.equal(observed.durations.length, 1);
+  });
+});
+
+describe('Every render leaves a receipt', () => {
+  it('with the time it began and how long it took until then', async () => {
+    const { receipts, observed, render } = renderer();
+    await render({ labels: { turn: '1' }, requestId: 'r-1' });
+    const [{ receipt, inputs } = assert.fail()] = receipts.written;
+    assert.equal(receipt.time.getTime(), NOW);
+    assert.equal(receipt.durationUs, 2_000);
+    assert.deepEqual(observed.durations, [0.004]);
+    assert.deepEqual([receipt.caller, receipt.traceId, receipt.requestId], ['key:1', 'trace', 'r-1']);
+    assert.deepEqual(inputs, { variables: { name: 'Acme' } });
+  });
+
+  it('before it is answered', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { render } = renderer({ receipts: { write: () => promise } });
+    let answered = false;
+    const answer = render({}).then(() => (answered = true));
+    await new Promise(setImmediate);
+    assert.equal(answered, false);
+    resolve();
+    await answer;
+  });
+});
