@@ -1,0 +1,208 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { type DescMethodUnary, type Message, create, toBinary, toJson } from '@bufbuild/protobuf';
+import {
+  Code,
+  ConnectError,
+  type HandlerContext,
+  createConnectRouter,
+  createContextKey,
+  createContextValues,
+} from '@connectrpc/connect';
+import type { UniversalHandler, UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
+import {
+  compressionBrotli,
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from '@connectrpc/connect-node';
+import { Cancelled, DeadlineExceeded } from '../domain/errors.ts';
+import { Call, type CallRequest, rpcName } from './call.ts';
+import { type Status, type StatusError, UnreadableRequest } from './errors.ts';
+import { composeChain } from './interceptor-chain.ts';
+import type { InterceptorParts, Next } from './interceptor.ts';
+import { DECODE_OPTIONS, MAX_REQUEST_BYTES } from './limits.ts';
+import type { Handler, ServedService } from './method.ts';
+
+/** Connect's codes for what it cannot read: JSON or protocol headers, and protobuf bytes. */
+const UNREADABLE: ReadonlySet<Code> = new Set([Code.InvalidArgument, Code.Internal]);
+/** The longest delay that Node's timers take; connect starts one for the caller's timeout. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** What belongs to one HTTP request and its answer; it reaches gate and implementation as a context value. */
+interface Exchange {
+  readonly peer: string;
+  /** Set by the gate. Without it the request has no protocol that is served here. */
+  context?: HandlerContext;
+  /** Set when the interceptor chain begins. */
+  call?: ConnectCall;
+  /** The answer, if it is an error of ours. */
+  error?: ConnectError;
+}
+
+const EXCHANGE = createContextKey<Exchange>({ peer: '' });
+
+/** One procedure: connect's codec and protocols around our chain. */
+interface Procedure {
+  readonly handler: UniversalHandler;
+  readonly method: DescMethodUnary;
+  readonly chain: Next<Message>;
+}
+
+/**
+ * Serves the services in the Connect protocol, GET included where a method has no side effects, and in gRPC-Web; both
+ * with protobuf or JSON.
+ * @returns finds the listener of a path; undefined: it is no procedure
+ */
+export function createConnectListeners(
+  services: readonly ServedService[],
+  parts: InterceptorParts,
+): (path: string) => RequestListener | undefined {
+  const listeners = new Map<string, RequestListener>();
+  for (const { handlers } of services) {
+    for (const [method, handler] of handlers) {
+      const procedure = createProcedure(method, handler, parts);
+      listeners.set(procedure.handler.requestPath, (request, response) => {
+        serve(procedure, request, response).catch(() => response.destroy());
+      });
+    }
+  }
+  return (path) => listeners.get(path);
+}
+
+function createProcedure(method: DescMethodUnary, handle: Handler, parts: InterceptorParts): Procedure {
+  const router = createConnectRouter({
+    grpc: false,
+    readMaxBytes: MAX_REQUEST_BYTES,
+    maxTimeoutMs: MAX_TIMEOUT_MS,
+    acceptCompression: [compressionGzip, compressionBrotli],
+    jsonOptions: { ...DECODE_OPTIONS, ignoreUnknownFields: false },
+    binaryOptions: DECODE_OPTIONS,
+    requestGate,
+  });
+  const chain = composeChain(method, parts, handleAndCheck(method, handle));
+  router.rpc(method, (message, context) =>
+    runChain(chain, method, context.values.get(EXCHANGE), context, { message }),
+  );
+  return { handler: router.handlers[0] as UniversalHandler, method, chain };
+}
+
+/** Connect encodes the answer after the chain has ended: one that it cannot encode has to become INTERNAL before. */
+function handleAndCheck({ output }: DescMethodUnary, handle: Handler): Next<Message> {
+  return async (call, request) => {
+    const answer = create(output, await handle(call, request.message));
+    if ((call as ConnectCall).speaksJson) toJson(output, answer);
+    else toBinary(output, answer);
+    return answer;
+  };
+}
+
+/** Connect calls it before it reads a body: in the second pass over a request there is an error to answer with. */
+function requestGate(context: HandlerContext): void {
+  const exchange = context.values.get(EXCHANGE);
+  exchange.context = context;
+  if (exchange.error === undefined) return;
+  setResponseHeaders(context, exchange.call as ConnectCall);
+  throw exchange.error;
+}
+
+async function runChain(
+  chain: Next<Message>,
+  method: DescMethodUnary,
+  exchange: Exchange,
+  context: HandlerContext,
+  request: CallRequest,
+): Promise<Message> {
+  const call = new ConnectCall(method, exchange.peer, context);
+  exchange.call = call;
+  try {
+    return await chain(call, request);
+  } catch (error) {
+    exchange.error = connectError((error as StatusError).status);
+    throw exchange.error;
+  } finally {
+    call.end();
+    setResponseHeaders(context, call);
+  }
+}
+
+async function serve(procedure: Procedure, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { remoteAddress, remotePort } = request.socket;
+  const exchange: Exchange = { peer: `${remoteAddress}:${remotePort}` };
+  const values = createContextValues().set(EXCHANGE, exchange);
+  const universalRequest = universalRequestFromNodeRequest(request, response, undefined, values);
+  await universalResponseToNodeResponse(await answer(procedure, universalRequest, exchange), response);
+}
+
+/**
+ * Connect decodes before it calls us, and answers what it cannot decode by itself: without our details, log and
+ * metrics, and malformed protobuf as INTERNAL. Such a request goes through our chain as one whose message cannot be
+ * read, and then once more through connect, which puts the resulting error into the caller's protocol.
+ */
+async function answer(
+  { handler, method, chain }: Procedure,
+  request: UniversalServerRequest,
+  exchange: Exchange,
+): Promise<UniversalServerResponse> {
+  const response = await handler(request);
+  const { context, call } = exchange;
+  if (context === undefined || call !== undefined) return response;
+  // The gate was passed and the chain was not reached: connect aborts the signal with what is in between.
+  const failure = ConnectError.from(context.signal.reason, Code.InvalidArgument);
+  if (!UNREADABLE.has(failure.code)) return response;
+  await runChain(chain, method, exchange, context, new UnreadableMessage(failure.rawMessage)).catch(() => {});
+  return handler(bodiless(request));
+}
+
+/** A request that leads connect to the gate in the same protocol. An error of a GET is answered like that of a POST. */
+function bodiless(request: UniversalServerRequest): UniversalServerRequest {
+  const contentType = request.header.get('content-type') ?? 'application/json';
+  return { ...request, method: 'POST', header: new Headers({ 'content-type': contentType }), body: noBytes() };
+}
+
+async function* noBytes(): AsyncGenerator<Uint8Array> {}
+
+function setResponseHeaders(context: HandlerContext, { responseHeaders }: Call): void {
+  for (const [name, value] of responseHeaders) context.responseHeader.set(name, value);
+}
+
+function connectError({ code, message, details }: Status): ConnectError {
+  const outgoing = details.map((detail) => ({ desc: detail.desc, value: detail.message }));
+  return new ConnectError(message, code as number, undefined, outgoing);
+}
+
+class UnreadableMessage implements CallRequest {
+  readonly #detail: string;
+
+  constructor(detail: string) {
+    this.#detail = detail;
+  }
+
+  get message(): never {
+    throw new UnreadableRequest(this.#detail);
+  }
+}
+
+class ConnectCall extends Call {
+  readonly transport = 'connect';
+  readonly peer: string;
+  /** Whether the answer is JSON. */
+  readonly speaksJson: boolean;
+  readonly #headers: Headers;
+
+  constructor(method: DescMethodUnary, peer: string, context: HandlerContext) {
+    const timeLeft = context.timeoutMs();
+    super(method, rpcName(method), timeLeft === undefined ? undefined : Date.now() + timeLeft);
+    this.peer = peer;
+    this.#headers = context.requestHeader;
+    this.speaksJson = /\bjson\b/.test(this.header('content-type') ?? new URL(context.url).search);
+    const { signal } = context;
+    signal.addEventListener('abort', () => {
+      const { code } = ConnectError.from(signal.reason);
+      this.abort(code === Code.DeadlineExceeded ? new DeadlineExceeded() : new Cancelled());
+    });
+  }
+
+  header(name: string): string | undefined {
+    return this.#headers.get(name) ?? undefined;
+  }
+}

@@ -1,0 +1,150 @@
+import { Buffer } from 'node:buffer';
+import { type DescMethodUnary, type Message, create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { anyPack } from '@bufbuild/protobuf/wkt';
+import { Metadata, Server, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
+import { StatusSchema } from '../../gen/google/rpc/status_pb.js';
+import { Cancelled, DeadlineExceeded } from '../domain/errors.ts';
+import { Call, type CallRequest, rpcName } from './call.ts';
+import { type Status, type StatusError, UnreadableRequest } from './errors.ts';
+import { composeChain } from './interceptor-chain.ts';
+import type { InterceptorParts, Next } from './interceptor.ts';
+import { DECODE_OPTIONS, MAX_HEADER_BYTES, MAX_REQUEST_BYTES } from './limits.ts';
+import type { Handler, ServedService } from './method.ts';
+
+type WireCall = ServerUnaryCall<Buffer, Buffer>;
+
+const STATUS_DETAILS = 'grpc-status-details-bin';
+/** A half-open connection is noticed after a minute; pings of clients are answered however frequent they are. */
+const KEEPALIVE_MS = 40_000;
+const KEEPALIVE_TIMEOUT_MS = 20_000;
+/**
+ * Cancelled calls on one connection before Node takes them for a "rapid reset" attack and ends it: so many at once,
+ * and so many a second. Node's own 1,000 and 33 are a busy orchestrator's ordinary day, and ending the connection fails
+ * its other calls with INTERNAL.
+ */
+const RESET_BURST = 100_000;
+const RESETS_PER_SECOND = 10_000;
+
+/** Makes a gRPC server that serves the services; it is not bound to an address yet. */
+export function createGrpcServer(services: readonly ServedService[], parts: InterceptorParts): Server {
+  const server = new Server({
+    'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
+    'grpc.max_send_message_length': -1,
+    'grpc.keepalive_time_ms': KEEPALIVE_MS,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    'grpc.enable_channelz': 0,
+  });
+  setHttp2Options(server);
+  for (const { handlers } of services) {
+    for (const [method, handler] of handlers) {
+      server.register(`/${rpcName(method)}`, unaryCall(method, handler, parts), identity, identity, 'unary');
+    }
+  }
+  return server;
+}
+
+/**
+ * grpc-js hands these to node:http2 when it binds, and has no options of its own for them; its
+ * `grpc.max_metadata_size` bounds nothing on a server.
+ */
+function setHttp2Options(server: Server): void {
+  Object.assign(Reflect.get(server, 'commonServerOptions') as object, {
+    streamResetBurst: RESET_BURST,
+    streamResetRate: RESETS_PER_SECOND,
+    settings: { maxHeaderListSize: MAX_HEADER_BYTES },
+  });
+}
+
+function identity(bytes: Buffer): Buffer {
+  return bytes;
+}
+
+function unaryCall(method: DescMethodUnary, handler: Handler, parts: InterceptorParts) {
+  const rpc = rpcName(method);
+  const run = composeChain(method, parts, handleAndEncode(method, handler));
+  return (wireCall: WireCall, callback: sendUnaryData<Buffer>): void => {
+    const call = new GrpcCall(method, rpc, wireCall);
+    run(call, new GrpcRequest(method, wireCall.request)).then(
+      (answer) => {
+        call.end();
+        wireCall.sendMetadata(headersOf(call));
+        callback(null, answer);
+      },
+      (error: StatusError) => {
+        call.end();
+        wireCall.sendMetadata(headersOf(call));
+        callback(wireStatus(error.status));
+      },
+    );
+  };
+}
+
+/** Encoding is part of the chain, so that an answer which cannot be encoded becomes INTERNAL there. */
+function handleAndEncode(method: DescMethodUnary, handler: Handler): Next<Buffer> {
+  const { output } = method;
+  return async (call, request) => {
+    const bytes = toBinary(output, create(output, await handler(call, request.message)));
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  };
+}
+
+function headersOf({ responseHeaders }: Call): Metadata {
+  const metadata = new Metadata();
+  for (const [name, value] of responseHeaders) metadata.set(name, value);
+  return metadata;
+}
+
+function wireStatus({ code, message, details }: Status) {
+  const packed = details.map((detail) => anyPack(detail.desc, detail.message));
+  const bytes = toBinary(StatusSchema, create(StatusSchema, { code, message, details: packed }));
+  const metadata = new Metadata();
+  metadata.set(STATUS_DETAILS, Buffer.from(bytes));
+  return { code: code as number, details: message, metadata };
+}
+
+class GrpcCall extends Call {
+  readonly transport = 'grpc';
+  readonly peer: string;
+  readonly #metadata: Metadata;
+
+  constructor(method: DescMethodUnary, rpc: string, wireCall: WireCall) {
+    const deadline = Number(wireCall.getDeadline());
+    super(method, rpc, Number.isFinite(deadline) ? deadline : undefined);
+    // Read now: a stream that is closed has no peer any more.
+    this.peer = wireCall.getPeer();
+    this.#metadata = wireCall.metadata;
+    // Emitted after the answer too, and after grpc-js has answered DEADLINE_EXCEEDED on its own.
+    wireCall.once('cancelled', () => {
+      this.abort(Date.now() >= deadline ? new DeadlineExceeded() : new Cancelled());
+    });
+  }
+
+  header(name: string): string | undefined {
+    const [value] = this.#metadata.get(name);
+    return typeof value === 'string' ? value : undefined;
+  }
+}
+
+class GrpcRequest implements CallRequest {
+  readonly #method: DescMethodUnary;
+  readonly #bytes: Uint8Array;
+  #message: Message | undefined;
+
+  constructor(method: DescMethodUnary, bytes: Uint8Array) {
+    this.#method = method;
+    this.#bytes = bytes;
+  }
+
+  get message(): Message {
+    this.#message ??= this.#decode();
+    return this.#message;
+  }
+
+  #decode(): Message {
+    try {
+      return fromBinary(this.#method.input, this.#bytes, DECODE_OPTIONS);
+    } catch (error) {
+      throw new UnreadableRequest((error as Error).message);
+    }
+  }
+}

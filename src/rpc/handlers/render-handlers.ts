@@ -1,0 +1,30 @@
+import { Violations } from '../../domain/errors.ts';
+import { checkRenderInput } from '../../services/render-input.ts';
+import type { PreviewService } from '../../services/preview-service.ts';
+import type { RendererService } from '../../services/renderer-service.ts';
+import { RenderService as RenderRpc } from '../../../gen/platen/v1/render_service_pb.js';
+import { readPreview, writePreview } from '../mapping/preview.ts';
+import { readRender, writeRender } from '../mapping/render.ts';
+import { serve, type ServedService } from '../method.ts';
+import { reporting } from '../reporting.ts';
+
+/** The handlers of RenderService. */
+export function renderHandlers(renderer: RendererService, previews: PreviewService): ServedService {
+  return serve(RenderRpc, {
+    render: async (context, request) => {
+      const violations = new Violations();
+      const input = readRender(violations, request);
+      if (violations.size > 0) {
+        checkRenderInput(violations, input);
+        violations.throwIfAny();
+      }
+      return writeRender(await renderer.render(context, input), request.view);
+    },
+
+    preview: async (_context, request) => {
+      const violations = new Violations();
+      const input = readPreview(violations, request);
+      return writePreview(await reporting(violations, () => previews.preview(input)));
+    },
+  });
+}

@@ -1,0 +1,21 @@
+import type { DescMethodUnary } from '@bufbuild/protobuf';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Call, CallRequest } from './call.ts';
+import type { Drain } from './drain.ts';
+
+/** The rest of the chain; resolves with the transport's form of the answer. */
+export type Next<T> = (call: Call, request: CallRequest) => Promise<T>;
+
+/** Acts around the rest of the chain, the same for either port. It may throw instead of rejecting. */
+export type Interceptor = <T>(call: Call, request: CallRequest, next: Next<T>) => Promise<T>;
+
+/** What interceptors are made of. */
+export interface InterceptorParts {
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly drain: Drain;
+}
+
+/** Makes an interceptor for one method, so that what depends on the method is worked out once. */
+export type InterceptorFactory = (method: DescMethodUnary, parts: InterceptorParts) => Interceptor;

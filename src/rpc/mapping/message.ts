@@ -1,0 +1,29 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { Message } from '../../domain/assembly.ts';
+import type { Violations } from '../../domain/errors.ts';
+import type { MessageList, MessageSchema } from '../../../gen/platen/v1/resources_pb.js';
+import { roles } from './enums.ts';
+
+/**
+ * Messages by placeholder name.
+ * @param field path of the map in the request
+ */
+export function readPlaceholders(
+  violations: Violations,
+  field: string,
+  placeholders: Readonly<Record<string, MessageList>>,
+): ReadonlyMap<string, readonly Message[]> {
+  const byName = new Map<string, readonly Message[]>();
+  for (const name of Object.keys(placeholders)) {
+    const messages = placeholders[name]!.messages.map(({ role, content }, index) => ({
+      role: roles.name(role) ?? roles.required(violations, `${field}.${name}.messages[${index}].role`, role),
+      content,
+    }));
+    byName.set(name, messages);
+  }
+  return byName;
+}
+
+export function writeMessages(messages: readonly Message[]): MessageInitShape<typeof MessageSchema>[] {
+  return messages.map(({ role, content }) => ({ role: roles.number(role), content }));
+}

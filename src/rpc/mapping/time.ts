@@ -1,0 +1,21 @@
+import type { Timestamp } from '@bufbuild/protobuf/wkt';
+import type { Violations } from '../../domain/errors.ts';
+
+/** 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z, the bounds of google.protobuf.Timestamp, in seconds. */
+const MIN_SECONDS = -62_135_596_800n;
+const MAX_SECONDS = 253_402_300_799n;
+
+/**
+ * The bound of a span of time, in milliseconds: rounded up, so that what has milliseconds only is before or after it
+ * as it is before or after the Timestamp. One that is no valid Timestamp is a violation.
+ */
+export function readBound(violations: Violations, field: string, time: Timestamp | undefined): Date | undefined {
+  if (time === undefined) return undefined;
+  const { seconds, nanos } = time;
+  if (seconds < MIN_SECONDS || seconds > MAX_SECONDS || nanos < 0 || nanos > 999_999_999) {
+    const description = 'must be from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z, with nanos from 0 to 999,999,999';
+    violations.add(field, 'OUT_OF_RANGE', description);
+    return undefined;
+  }
+  return new Date(Number(seconds) * 1_000 + Math.ceil(nanos / 1_000_000));
+}

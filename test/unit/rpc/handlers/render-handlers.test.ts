@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { InvalidInput } from '../../../../src/domain/errors.ts';
+import { renderHandlers } from '../../../../src/rpc/handlers/render-handlers.ts';
+import type { PreviewInput, PreviewService } from '../../../../src/services/preview-service.ts';
+import type { RenderCall, RendererService, RenderInput } from '../../../../src/services/renderer-service.ts';
+import { RenderService as RenderRpc, RenderView } from '../../../../gen/platen/v1/render_service_pb.js';
+import { PromptType, Role } from '../../../../gen/platen/v1/resources_pb.js';
+import { call, partOf, refusal } from '../../../support/handler-call.ts';
+
+const { method } = RenderRpc;
+const ANSWER = {
+  text: 'Hello',
+  messages: [{ role: 'SYSTEM', content: 'Hello' }],
+  renderedHash: '',
+  bundleHash: '',
+  personalityHash: '',
+  variablesHash: '',
+  warnings: [],
+} as const;
+
+describe('The view decides how much of the answer is filled', () => {
+  const rendered: { by: RenderCall; input: RenderInput }[] = [];
+  const renderer = partOf<RendererService>({
+    render: async (by, input) => {
+      rendered.push({ by, input });
+      const place = { tenant: 'acme', bundleId: 'welcome', version: '1.0.0', channel: 'production', revision: 1 };
+      const source = 'ACTIVE';
+      return { ...ANSWER, ...place, renderId: 'id', seq: 9, source, modelConfig: undefined, constraints: [] };
+    },
+  });
+  const served = renderHandlers(renderer, partOf<PreviewService>({}));
+  const target = { case: 'type', value: PromptType.GREETING } as const;
+
+  it('Render asks for what the request names, for the caller, until the deadline', async () => {
+    const deadline = 1_800_000_000_000;
+    const request = { target, view: RenderView.MESSAGES };
+    const answer = await call(served, method.render, request, { caller: 'key:1', traceId: 't', deadline });
+    assert.equal(answer.text, '');
+    assert.equal(answer.messages[0]?.content, 'Hello');
+    const { by, input } = rendered.pop()!;
+    assert.deepEqual(input.target, { type: 'GREETING' });
+    assert.deepEqual([by.caller, by.traceId, by.deadline], ['key:1', 't', deadline]);
+  });
+
+  it('Render leaves no receipt of a request that cannot be read', async () => {
+    const placeholders = { history: { messages: [{ role: Role.UNSPECIFIED }] } };
+    assert.deepEqual(await refusal(call(served, method.render, { target, placeholders, view: 9 as RenderView })), [
+      'view OUT_OF_RANGE',
+      'placeholders.history.messages[0].role UNSPECIFIED',
+    ]);
+    assert.deepEqual(rendered, []);
+  });
+});
+
+describe('Preview reports instead of failing', () => {
+  const previewed: PreviewInput[] = [];
+  const previews = partOf<PreviewService>({
+    preview: async (input) => {
+      previewed.push(input);
+      if (input.subject === undefined) {
+        throw new InvalidInput([{ field: 'subject', reason: 'REQUIRED', description: 'name what to preview' }]);
+      }
+      return {
+        ...ANSWER,
+        renderable: true,
+        constraintsHash: '',
+        placeholdersHash: '',
+        messagesHash: '',
+        missingVariables: [],
+        unusedVariables: [],
+        invalidVariables: [],
+        characters: 5,
+        words: 1,
+        pins: [],
+      };
+    },
+  });
+  const served = renderHandlers(partOf<RendererService>({}), previews);
+
+  it('Preview', async () => {
+    const answer = await call(served, method.preview, { subject: { case: 'bundleDraft', value: 'welcome' } });
+    assert.deepEqual(previewed.pop()?.subject, { kind: 'bundleDraft', id: 'welcome' });
+    assert.equal(answer.text, 'Hello');
+    assert.equal(answer.characters, 5);
+  });
+
+  it('Preview tells all that is wrong with a request at once', async () => {
+    const placeholders = { history: { messages: [{ role: Role.UNSPECIFIED }] } };
+    assert.deepEqual(await refusal(call(served, method.preview, { placeholders })), [
+      'placeholders.history.messages[0].role UNSPECIFIED',
+      'subject REQUIRED',
+    ]);
+  });
+});
