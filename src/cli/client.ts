@@ -1,0 +1,52 @@
+import { createClient, type Client } from '@connectrpc/connect';
+import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import { AuditService } from '../../gen/platen/v1/audit_service_pb.js';
+import { BundleService } from '../../gen/platen/v1/bundle_service_pb.js';
+import { RenderService } from '../../gen/platen/v1/render_service_pb.js';
+import { TemplateService } from '../../gen/platen/v1/template_service_pb.js';
+import { TenantService } from '../../gen/platen/v1/tenant_service_pb.js';
+import { UsageError } from './failure.ts';
+
+/** Where `platen serve` listens unless told otherwise. */
+export const DEFAULT_SERVER = 'http://127.0.0.1:50051';
+
+/** How long a call may take, in milliseconds; sent to the server as the call's deadline. */
+const TIMEOUT_MS = 30_000;
+
+/** A typed client for each service. */
+export interface Clients {
+  readonly tenants: Client<typeof TenantService>;
+  readonly templates: Client<typeof TemplateService>;
+  readonly bundles: Client<typeof BundleService>;
+  readonly renders: Client<typeof RenderService>;
+  readonly audit: Client<typeof AuditService>;
+}
+
+/** Clients over one connection, which is opened with the first call. */
+export interface Connection {
+  readonly server: string;
+  readonly clients: Clients;
+  /** Closes the connection, so that the process can end. */
+  close(): void;
+}
+
+/**
+ * Clients of the server at an address: `http://host:port`, `https://host:port`, or `host:port` for the first.
+ * @throws UsageError if it is no address
+ */
+export function connect(address: string): Connection {
+  const server = address.includes('://') ? address : `http://${address}`;
+  if (!URL.canParse(server) || !/^https?:$/.test(new URL(server).protocol)) {
+    throw new UsageError(`"${address}" is no address of a server; write it as ${DEFAULT_SERVER}`);
+  }
+  const sessionManager = new Http2SessionManager(server);
+  const transport = createGrpcTransport({ baseUrl: server, sessionManager, defaultTimeoutMs: TIMEOUT_MS });
+  const clients = {
+    tenants: createClient(TenantService, transport),
+    templates: createClient(TemplateService, transport),
+    bundles: createClient(BundleService, transport),
+    renders: createClient(RenderService, transport),
+    audit: createClient(AuditService, transport),
+  };
+  return { server, clients, close: () => sessionManager.abort() };
+}

@@ -1,0 +1,170 @@
+/** Drafts as text in the formats that `files.ts` reads. */
+import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
+import { stringify } from 'yaml';
+import {
+  CapturePolicySchema,
+  PromptTypeSchema,
+  RoleSchema,
+  SeveritySchema,
+  TemplateSyntaxSchema,
+  VariableTypeSchema,
+  type BundleDraft,
+  type Constraint,
+  type PromptType,
+  type Section,
+  type TemplateDraft,
+  type TemplateRef,
+  type Tenant,
+  type Variable,
+} from '../../gen/platen/v1/resources_pb.js';
+import { enumName } from './enum-name.ts';
+import { fromValue, fromValues } from './value.ts';
+
+/** A tenant as YAML. */
+export function tenantText(tenant: Tenant): string {
+  return yaml({
+    display_name: tenant.displayName,
+    parent: tenant.parent,
+    capture_policy: enumName(CapturePolicySchema, tenant.capturePolicy),
+    variables: fromValues(tenant.variables),
+  });
+}
+
+/** A template as front matter and content. */
+export function templateText(type: PromptType, draft: TemplateDraft): string {
+  const front = {
+    type: enumName(PromptTypeSchema, type),
+    syntax: enumName(TemplateSyntaxSchema, draft.syntax),
+    description: draft.description,
+    ...(draft.allowLiteralBraces && { allow_literal_braces: true }),
+    ...(draft.variables.length > 0 && { variables: draft.variables.map(variableObject) }),
+  };
+  return frontMatter(front, draft.content);
+}
+
+/** A bundle as YAML. */
+export function bundleText(type: PromptType, draft: BundleDraft): string {
+  return yaml({
+    type: enumName(PromptTypeSchema, type),
+    description: draft.description,
+    ...(draft.personality && { personality: refObject(draft.personality) }),
+    sections: draft.sections.map(sectionObject),
+    ...(draft.constraints.length > 0 && { constraints: draft.constraints.map(constraintObject) }),
+    ...(draft.modelConfig && { model_config: draft.modelConfig }),
+  });
+}
+
+/** Constraints as YAML; empty if there are none. */
+export function constraintsText(constraints: readonly Constraint[]): string {
+  return constraints.length === 0 ? '' : yaml({ constraints: constraints.map(constraintObject) });
+}
+
+/**
+ * A document of the change log, of a template, bundle or tenant, in the same formats. Empty if there is none.
+ * @param text canonical JSON, or empty
+ */
+export function documentText(text: string): string {
+  if (text === '') return '';
+  const { content, ...rest } = inFileForm(JSON.parse(text) as JsonObject) as JsonObject;
+  return typeof content === 'string' ? frontMatter(rest, content) : yaml(rest);
+}
+
+const KEY_ORDER = [
+  'id',
+  'name',
+  'type',
+  'display_name',
+  'parent',
+  'capture_policy',
+  'severity',
+  'syntax',
+  'description',
+  'allow_literal_braces',
+  'personality',
+  'sections',
+  'template',
+  'version',
+  'role',
+  'required',
+  'default',
+];
+
+// Canonical JSON has its keys in alphabetical order; files have them in an order for people.
+function inFileForm(value: JsonValue): JsonValue {
+  if (Array.isArray(value)) return value.map(inFileForm);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).map(([key, member]): [string, JsonValue] => {
+    return [key === 'template_id' ? 'template' : key, inFileForm(member)];
+  });
+  return Object.fromEntries(entries.toSorted(([a], [b]) => rank(a) - rank(b)));
+}
+
+function rank(key: string): number {
+  const index = KEY_ORDER.indexOf(key);
+  return index < 0 ? KEY_ORDER.length : index;
+}
+
+function frontMatter(front: JsonObject, content: string): string {
+  return `---\n${yaml(front)}---\n${content}\n`;
+}
+
+function yaml(object: JsonObject): string {
+  const present = Object.fromEntries(Object.entries(object).filter(([, value]) => value !== ''));
+  return stringify(present, { lineWidth: 0, aliasDuplicateObjects: false });
+}
+
+function refObject({ templateId, version }: TemplateRef): JsonObject {
+  return { template: templateId, version };
+}
+
+function sectionObject({ part }: Section): JsonObject {
+  if (part.case === 'template') {
+    return { ...refObject(part.value.template!), role: enumName(RoleSchema, part.value.role) };
+  }
+  return { placeholder: part.value! };
+}
+
+function variableObject(variable: Variable): JsonObject {
+  return {
+    name: variable.name,
+    type: enumName(VariableTypeSchema, variable.type),
+    ...(variable.required && { required: true }),
+    ...(variable.default && { default: fromValue(variable.default) }),
+    ...(variable.description && { description: variable.description }),
+    ...(variable.maxLength && { max_length: variable.maxLength }),
+    ...(variable.pattern && { pattern: variable.pattern }),
+    ...(variable.enumValues.length > 0 && { enum_values: variable.enumValues }),
+  };
+}
+
+function constraintObject({ id, severity, instruction, rule }: Constraint): JsonObject {
+  return {
+    id,
+    severity: enumName(SeveritySchema, severity),
+    ...(instruction && { instruction }),
+    ...ruleObject(rule),
+  };
+}
+
+function ruleObject(rule: Constraint['rule']): JsonObject {
+  switch (rule.case) {
+    case 'maxChars':
+      return { max_chars: rule.value };
+    case 'minChars':
+      return { min_chars: rule.value };
+    case 'maxWords':
+      return { max_words: rule.value };
+    case 'requiredPhrases':
+      return { required_phrases: rule.value.phrases };
+    case 'forbiddenPhrases':
+      return { forbidden_phrases: rule.value.phrases };
+    case 'requiredPattern':
+      return { required_pattern: rule.value };
+    case 'forbiddenPattern':
+      return { forbidden_pattern: rule.value };
+    case 'jsonSchema':
+      return { json_schema: rule.value };
+    case undefined:
+      return {};
+  }
+}

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runCommand, type Outcome } from '../../support/cli/run-command.ts';
+import { Platen } from '../../support/platen.ts';
+
+/** The commands against a server as it is deployed. */
+describe('Commands cover the services: a working day', () => {
+  let platen: Platen;
+  let folder: string;
+  before(async () => {
+    platen = await Platen.start();
+    folder = await mkdtemp(join(tmpdir(), 'platen-cli-'));
+  });
+  after(async () => {
+    await rm(folder, { recursive: true });
+    await platen.stop();
+  });
+
+  const run = (line: string, stdin = ''): Promise<Outcome> =>
+    runCommand(line.split(' '), { stdin, env: { PLATEN_SERVER: `http://${platen.grpcAddress}` } });
+  const works = async (line: string, stdin = ''): Promise<string> => {
+    const { exitCode, stdout, stderr } = await run(line, stdin);
+    assert.equal(exitCode, 0, `${line}\n${stderr}`);
+    return stdout;
+  };
+  const field = async (line: string, path: string): Promise<string> => {
+    let value: unknown = JSON.parse(await works(`${line} --json`));
+    for (const name of path.split('.')) value = (value as Record<string, unknown>)[name];
+    return value as string;
+  };
+  const file = async (name: string, text: string): Promise<string> => {
+    await writeFile(join(folder, name), text);
+    return join(folder, name);
+  };
+
+  it('from nothing to a prompt', async () => {
+    const hello = await file('hello.md', '---\ntype: GREETING\n---\nHello {user}, welcome to {brand}!\n');
+    const welcome = await file(
+      'welcome.yaml',
+      'type: GREETING\nsections:\n  - { template: hello, version: ^1.0.0, role: SYSTEM }\n  - placeholder: history\n',
+    );
+    const history = await file('history.yaml', '- { role: USER, content: Hi }\n');
+    await works('tenant create acme --display-name Acme --var brand=Acme --capture FULL');
+    await works(`template create hello --tenant acme --file ${hello}`);
+    await works('template publish hello --tenant acme --version 1.0.0 --edit-version 1');
+    await works(`bundle create welcome --tenant acme --file ${welcome}`);
+    await works('bundle publish welcome --tenant acme --version 1.0.0 --edit-version 1');
+    await works('release set welcome 1.0.0 --tenant acme');
+    await works('bundle activate welcome --tenant acme --type GREETING');
+    assert.equal(
+      await works(`render --tenant acme --type GREETING --var user=Ann --history ${history}`),
+      'Hello Ann, welcome to Acme!\n\nHi',
+    );
+  });
+
+  it('bundle export --canonical prints the bytes of the bundle_hash', async () => {
+    const bytes = await works('bundle export welcome --tenant acme --version 1.0.0 --canonical');
+    const hash = await field('bundle show-version welcome 1.0.0 --tenant acme', 'version.bundleHash');
+    assert.equal(createHash('sha256').update(bytes).digest('hex'), hash);
+  });
+
+  it('the text of a render hashes to its rendered_hash, and its receipt replays', async () => {
+    const { stdout, stderr } = await run('render --tenant acme --bundle welcome --var user=Ann');
+    const hash = createHash('sha256').update(stdout).digest('hex');
+    assert.match(stderr, new RegExp(`^rendered_hash +${hash}$`, 'm'));
+    const receipt = /^receipt +(\S+)$/m.exec(stderr)![1]!;
+    assert.match(await works(`audit replay ${receipt}`), /^outcome +MATCH$/m);
+    assert.match(await works(`audit receipt ${receipt}`), /^variables:\n {2}brand: Acme\n {2}user: Ann$/m);
+    assert.match(await works('audit receipts --tenant acme'), new RegExp(receipt));
+  });
+
+  it('a preview of an unsaved file tells what is missing', async () => {
+    const draft = await file('draft.md', '---\ntype: GREETING\n---\nDear {user} {title}\n');
+    const { exitCode, stdout, stderr } = await run(`preview --tenant acme --file ${draft} --var user=Ann`);
+    assert.equal(exitCode, 0);
+    assert.equal(stdout, 'Dear Ann {title}');
+    assert.match(stderr, /^missing +title$/m);
+  });
+
+  it('two violations are both shown', async () => {
+    const { exitCode, stdout, stderr } = await run('template create NO! --type GREETING --file -', 'Hello }\n');
+    assert.equal(exitCode, 1);
+    assert.equal(stdout, '');
+    assert.match(stderr, /^error: INVALID_ARGUMENT INVALID_INPUT\n/);
+    assert.match(stderr, /^ {2}template_id \(BAD_FORMAT\): /m);
+    assert.match(stderr, /^ {2}draft\.content \(LONE_BRACE\): /m);
+  });
+
+  it('a colleague was faster', async () => {
+    const update = 'template update hello --tenant acme --file - --edit-version 1';
+    const front = '---\ntype: GREETING\n---\n';
+    await works(update, `${front}Good morning {user}, welcome to {brand}!\n`);
+    const { exitCode, stdout, stderr } = await run(update, `${front}Hi {user}!\n`);
+    assert.equal(exitCode, 1);
+    assert.equal(stdout, '');
+    assert.match(stderr, /^error: ABORTED STALE_EDIT_VERSION: /);
+    assert.match(stderr, /^ {2}2 by anonymous@loopback at .+ \(change \d+\)$/m);
+    assert.match(stderr, /^-Hello \{user\}, welcome to \{brand\}!\n\+Good morning \{user\}, welcome to \{brand\}!$/m);
+    assert.match(stderr, /^ {2}platen template update hello --tenant acme --edit-version 2 --file -$/m);
+    assert.match(await works('template get hello --tenant acme'), /^Good morning/m);
+  });
+
+  it('a colleague was faster with a bundle, and with a tenant', async () => {
+    const sections = 'sections: [{ template: hello, version: ^1.0.0, role: SYSTEM }]\n';
+    const bundle = 'bundle update welcome --tenant acme --file - --edit-version 1';
+    await works(bundle, `description: Shorter.\n${sections}`);
+    assert.match((await run(bundle, sections)).stderr, /^\+description: Shorter\.$/m);
+    const tenant = 'tenant update acme --edit-version 1';
+    await works(`${tenant} --var brand=ACME`);
+    assert.match((await run(`${tenant} --var brand=Acm`)).stderr, /^- {2}brand: Acme\n\+ {2}brand: ACME$/m);
+  });
+
+  it('a release is rolled back, a channel withdrawn, an activation taken away, a bundle archived', async () => {
+    await works('bundle publish welcome --tenant acme --version 1.1.0 --edit-version 2 --channel production');
+    assert.match(await works('render --tenant acme --type GREETING --var user=Ann'), /^Hello Ann/);
+    await works('release rollback welcome --tenant acme --expected-revision 2');
+    await works('release withdraw welcome --tenant acme');
+    const kinds = (await works('release list welcome --tenant acme')).match(/RELEASE|ROLLBACK|WITHDRAW/g);
+    assert.deepEqual(kinds, ['WITHDRAW', 'ROLLBACK', 'RELEASE', 'RELEASE']);
+    const used = await run('bundle archive welcome --tenant acme --edit-version 2');
+    assert.match(used.stderr, /^error: FAILED_PRECONDITION RESOURCE_IN_USE\n/);
+    await works('bundle deactivate --tenant acme --type GREETING');
+    await works('bundle archive welcome --tenant acme --edit-version 2');
+    assert.equal(await works('bundle list --tenant acme'), 'none\n');
+    assert.match(await works('bundle list --tenant acme --archived'), /^welcome .* archived$/m);
+    await works('template archive hello --tenant acme --edit-version 2');
+  });
+
+  it('a repeated request_id gets the stored answer', async () => {
+    const first = await works('tenant create twice --request-id once');
+    assert.equal(await works('tenant create twice --request-id once'), first);
+  });
+
+  it('the trail tells it all', async () => {
+    const changes = await works('audit changes --tenant acme --kind TEMPLATE');
+    assert.deepEqual(changes.match(/ (CREATE|UPDATE|PUBLISH|ARCHIVE) /g), [
+      ' ARCHIVE ',
+      ' UPDATE ',
+      ' PUBLISH ',
+      ' CREATE ',
+    ]);
+    const seq = /^(\d+) .* UPDATE /m.exec(changes)![1]!;
+    assert.match(await works(`audit change ${seq}`), /^-Hello \{user\}, welcome to \{brand\}!$/m);
+  });
+});
