@@ -21,7 +21,7 @@ function renderElsewhere(environment: NodeJS.ProcessEnv): Record<string, Outcome
   return JSON.parse(output) as Record<string, Outcome>;
 }
 
-describe('assembly | Assembly is deterministic', () => {
+describe('Assembly is deterministic', () => {
   for (const [file, vector] of VECTORS) {
     it(`${file}: ${vector.title}`, () => assert.deepEqual(renderVector(vector), vector.expect));
   }
@@ -33,7 +33,7 @@ describe('assembly | Assembly is deterministic', () => {
   });
 });
 
-describe('hashing | Hashes are lower-case hex SHA-256', () => {
+describe('Hashes are lower-case hex SHA-256', () => {
   let folder: string;
 
   before(() => {

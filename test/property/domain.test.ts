@@ -62,7 +62,7 @@ function written(list: readonly Piece[]): string {
     .join('');
 }
 
-describe('templates | Template content is stored normalized', () => {
+describe('Template content is stored normalized', () => {
   it('normalizing twice is normalizing once', () => {
     fc.assert(
       fc.property(text, (raw) => {
@@ -86,7 +86,7 @@ describe('templates | Template content is stored normalized', () => {
   });
 });
 
-describe('templates | FORMAT replaces names in braces', () => {
+describe('FORMAT replaces names in braces', () => {
   it('a compiled template agrees with replacing one piece after the other', () => {
     fc.assert(
       fc.property(pieces, fc.dictionary(name, text), (list, values) => {
@@ -128,7 +128,7 @@ describe('templates | FORMAT replaces names in braces', () => {
   });
 });
 
-describe('hashing | Equal content has equal bundle hashes', () => {
+describe('Equal content has equal bundle hashes', () => {
   it('the order of declarations and of enum values never changes a hash', () => {
     fc.assert(
       fc.property(shuffled(declarations), ([one, other]) => {
@@ -195,7 +195,7 @@ describe('hashing | Equal content has equal bundle hashes', () => {
   });
 });
 
-describe('templates | Values are inserted verbatim', () => {
+describe('Values are inserted verbatim', () => {
   it('whatever a value holds, the text holds', () => {
     const { variables, assemble } = compileBundle(snapshotDocument(templateSnapshot(template({ content: '<{a}>' }))));
     fc.assert(

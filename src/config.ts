@@ -1,0 +1,127 @@
+import { LOG_LEVELS, type LogLevel } from './telemetry/logger.ts';
+
+/**
+ * The server's configuration: environment variables, and flags of the same meaning, become one frozen object. It is
+ * checked once, at the start; every problem is named.
+ */
+
+export interface Config {
+  /** gRPC, as `host:port`; an IPv6 host in brackets, port 0 for a free one. */
+  readonly grpcAddress: string;
+  /** Connect, gRPC-Web, JSON, metrics and probes; likewise. */
+  readonly httpAddress: string;
+  /** Undefined: a PostgreSQL of its own in `dataDir`. */
+  readonly databaseUrl: string | undefined;
+  /** The role that owns the tables and migrates them. */
+  readonly databaseOwnerUrl: string | undefined;
+  /** For LISTEN and session locks, where `databaseUrl` goes through a pooler. */
+  readonly databaseDirectUrl: string | undefined;
+  readonly databasePoolMax: number;
+  /** Longest wait for a connection of the pool, in milliseconds. */
+  readonly databasePoolWaitMs: number;
+  readonly dataDir: string;
+  /** Whether `serve` brings the database up to date before it serves. */
+  readonly migrateOnStart: boolean;
+  /** Bound on compiled snapshots in memory, in bytes. */
+  readonly bundleCacheBytes: number;
+  /** Longest wait for requests in flight on SIGTERM, in milliseconds. */
+  readonly drainTimeoutMs: number;
+  readonly logLevel: LogLevel;
+}
+
+
+/** What is wrong with the configuration, every problem at once. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`the configuration is not valid:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+/** What is wrong with one setting. */
+class Problem {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+/**
+ * The names of the variables that `loadConfig` reads; any other `PLATEN_…` is a mistake, but for those of
+ * the client, of tests, and those that Kubernetes makes of a service called platen.
+ */
+const OF_OTHERS = /^PLATEN_(TEST_|SERVER$|(.*_)?SERVICE_|(.*_)?PORT(_|$))/;
+
+/** @throws ConfigError */
+export function loadConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const problems: string[] = [];
+  const known = new Set<string>();
+
+  const read = <T>(name: string, fallback: T, parse: (text: string) => T | Problem): T => {
+    known.add(name);
+    const text = environment[name];
+    if (text === undefined || text === '') return fallback;
+    const parsed = parse(text);
+    if (!(parsed instanceof Problem)) return parsed;
+    problems.push(`${name}: ${parsed.text}`);
+    return fallback;
+  };
+
+  const config: Config = Object.freeze({
+    grpcAddress: read('PLATEN_GRPC_ADDR', '127.0.0.1:50051', address),
+    httpAddress: read('PLATEN_HTTP_ADDR', '127.0.0.1:8080', address),
+    databaseUrl: read('PLATEN_DATABASE_URL', undefined, databaseUrl),
+    databaseOwnerUrl: read('PLATEN_DATABASE_OWNER_URL', undefined, databaseUrl),
+    databaseDirectUrl: read('PLATEN_DATABASE_DIRECT_URL', undefined, databaseUrl),
+    databasePoolMax: read('PLATEN_DATABASE_POOL_MAX', 10, wholeNumber(1, 1_000)),
+    databasePoolWaitMs: read('PLATEN_DATABASE_POOL_WAIT_MS', 5_000, wholeNumber(1, 600_000)),
+    dataDir: read('PLATEN_DATA_DIR', '.platen', (text) => text),
+    migrateOnStart: read('PLATEN_MIGRATE_ON_START', true, trueOrFalse),
+    bundleCacheBytes: read('PLATEN_BUNDLE_CACHE_BYTES', 256 * 1024 * 1024, wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+    drainTimeoutMs: read('PLATEN_DRAIN_TIMEOUT_MS', 25_000, wholeNumber(0, 3_600_000)),
+    logLevel: read('PLATEN_LOG_LEVEL', 'info', logLevel),
+  });
+
+  if (!config.databaseUrl && (config.databaseOwnerUrl || config.databaseDirectUrl)) {
+    problems.push('PLATEN_DATABASE_URL: is required with PLATEN_DATABASE_OWNER_URL or PLATEN_DATABASE_DIRECT_URL');
+  }
+  for (const name of Object.keys(environment)) {
+    if (name.startsWith('PLATEN_') && !known.has(name) && !OF_OTHERS.test(name)) {
+      problems.push(`${name}: is not a setting; there are ${[...known].join(', ')}`);
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+function address(text: string): string | Problem {
+  const match = /^(?:\[[0-9a-fA-F:.]+\]|[^:[\]]+):(\d{1,5})$/.exec(text);
+  if (match && Number(match[1]) <= 65_535) return text;
+  return new Problem('must be host:port, as 127.0.0.1:50051 or [::1]:50051');
+}
+
+function databaseUrl(text: string): string | undefined | Problem {
+  if (/^postgres(ql)?:\/\//.test(text) && URL.canParse(text)) return text;
+  return new Problem('must be a URL as postgresql://user:password@host:5432/database');
+}
+
+function logLevel(text: string): LogLevel | Problem {
+  const level = LOG_LEVELS.find((name) => name === text);
+  return level ?? new Problem(`must be one of ${LOG_LEVELS.join(', ')}`);
+}
+
+function wholeNumber(min: number, max: number): (text: string) => number | Problem {
+  return (text) => {
+    const number = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
+    return number >= min && number <= max ? number : new Problem(`must be a whole number from ${min} to ${max}`);
+  };
+}
+
+function trueOrFalse(text: string): boolean | Problem {
+  if (text === 'true' || text === 'false') return text === 'true';
+  return new Problem('must be true or false');
+}

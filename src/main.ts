@@ -1,0 +1,91 @@
+#!/usr/bin/env node
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { connect } from './cli/client.ts';
+import { runDemo } from './cli/demo.ts';
+import { addClientCommands, newProgram, runProgram } from './cli/index.ts';
+import { loadConfig, type Config } from './config.ts';
+import type { RunningServer } from './server.ts';
+import { createLogger } from './telemetry/logger.ts';
+
+const EXAMPLES = join(import.meta.dirname, '..', 'examples');
+
+/** Flags of the server's commands, and the settings that they stand for. */
+const FLAGS = {
+  grpcAddr: { flag: '--grpc-addr <host:port>', setting: 'PLATEN_GRPC_ADDR' },
+  httpAddr: { flag: '--http-addr <host:port>', setting: 'PLATEN_HTTP_ADDR' },
+  databaseUrl: { flag: '--database-url <url>', setting: 'PLATEN_DATABASE_URL' },
+  dataDir: { flag: '--data-dir <path>', setting: 'PLATEN_DATA_DIR' },
+  logLevel: { flag: '--log-level <level>', setting: 'PLATEN_LOG_LEVEL' },
+} as const;
+
+type Flags = { readonly [K in keyof typeof FLAGS]?: string };
+
+function serverCommand(program: Command, name: string, description: string): Command {
+  const command = program.command(name).description(description);
+  for (const { flag, setting } of Object.values(FLAGS)) command.option(flag, `instead of ${setting}`);
+  return command;
+}
+
+function configOf(flags: Flags, defaults: Readonly<Record<string, string>> = {}): Config {
+  const given = Object.entries(FLAGS).flatMap(([name, { setting }]) => {
+    const value = flags[name as keyof Flags];
+    return value === undefined ? [] : [[setting, value]];
+  });
+  return loadConfig({ ...defaults, ...process.env, ...Object.fromEntries(given) });
+}
+
+/** Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once. */
+async function serveUntilSignalled(config: Config, onServing: (server: RunningServer) => Promise<boolean>): Promise<void> {
+  const logger = createLogger(config.logLevel);
+  const stop = new AbortController();
+  const signalled = new Promise<NodeJS.Signals>((resolve) => {
+    process.once('SIGTERM', resolve).once('SIGINT', resolve);
+  });
+  void signalled.then(() => stop.abort());
+  // Only the commands that need the server load it; the others start sooner.
+  const { startServer } = await import('./server.ts');
+  const server = await startServer(config, logger, stop.signal).catch((error: unknown) => {
+    if (stop.signal.aborted) return undefined;
+    throw error;
+  });
+  if (server === undefined) return;
+  try {
+    if (await onServing(server)) logger.info({ signal: await signalled }, 'draining');
+  } finally {
+    await server.stop();
+    logger.info('stopped');
+  }
+}
+
+const program = newProgram();
+
+serverCommand(program, 'serve', 'serve gRPC and HTTP until SIGTERM').action((flags: Flags) =>
+  serveUntilSignalled(configOf(flags), () => Promise.resolve(true)),
+);
+
+serverCommand(program, 'migrate', 'bring the database up to date').action(async (flags: Flags) => {
+  const config = configOf(flags);
+  const { migrateDatabase } = await import('./server.ts');
+  await migrateDatabase(config, createLogger(config.logLevel));
+});
+
+serverCommand(program, 'demo', 'serve, load the examples, and render one of them')
+  .option('--once', 'stop when the prompt is printed, and use free ports')
+  .action(async (flags: Flags & { once?: true }) => {
+    const freePorts = { PLATEN_GRPC_ADDR: '127.0.0.1:0', PLATEN_HTTP_ADDR: '127.0.0.1:0' };
+    const config = configOf(flags, { PLATEN_LOG_LEVEL: 'warn', ...(flags.once && freePorts) });
+    await serveUntilSignalled(config, async ({ grpcAddress, httpAddress }) => {
+      const { clients, close } = connect(`http://${grpcAddress}`);
+      try {
+        await runDemo(clients, process.stdout, EXAMPLES, { grpcAddress, httpAddress });
+      } finally {
+        close();
+      }
+      if (!flags.once) process.stdout.write('Serving. Stop with Ctrl-C.\n');
+      return !flags.once;
+    });
+  });
+
+addClientCommands(program);
+await runProgram(program, process.argv.slice(2));

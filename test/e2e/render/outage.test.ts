@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import type { RenderResponse } from '../../../gen/platen/v1/render_service_pb.js';
+import { RenderSource } from '../../../gen/platen/v1/render_service_pb.js';
+import { PromptType } from '../../../gen/platen/v1/resources_pb.js';
+import { defaultPrompt } from '../../../src/domain/default-prompts.ts';
+import { Brand } from '../../support/authoring.ts';
+import { DatabaseProxy } from '../../support/database-proxy.ts';
+import { failure, Platen } from '../../support/platen.ts';
+import { createDatabase, type TestDatabase } from '../../support/postgres.ts';
+import { byBundle, byType, origin, type RenderInit, retryDelay, warned } from '../../support/rendering.ts';
+
+describe('renders while the database is away', () => {
+  let database: TestDatabase;
+  let proxy: DatabaseProxy;
+  let platen: Platen;
+  let brand: Brand;
+  let held: string;
+  let unheld: string;
+
+  before(async () => {
+    database = await createDatabase();
+    proxy = await DatabaseProxy.start(database);
+    platen = await Platen.start({ ...database, serverUrl: proxy.url });
+    brand = await Brand.create(platen.clients);
+    held = (await brand.bundle({ draft: 'held' })).bundleId;
+    unheld = (await brand.bundle({ draft: 'not held', type: PromptType.GREETING, activate: true })).bundleId;
+    await render({ tenant: brand.tenant, target: byBundle(held, { version: '1.0.0' }) });
+    proxy.cut();
+  });
+  after(async () => {
+    await platen.stop();
+    await proxy.stop();
+    await database.drop();
+  });
+
+  function render(request: RenderInit) {
+    return platen.clients.renders.render(request);
+  }
+
+  /** Renders until an answer is as expected; mocha's timeout bounds it. */
+  async function renderUntil(request: RenderInit, expected: (answer: RenderResponse) => boolean) {
+    for (;;) {
+      const answer = await render(request);
+      if (expected(answer)) return answer;
+    }
+  }
+
+  describe('Losing a store never flips health', () => {
+    it('what is held is rendered', async () => {
+      const targets = [byBundle(held), byBundle(held, { version: '1.0.0' })];
+      const answers = await Promise.all(targets.map((target) => render({ tenant: brand.tenant, target })));
+      assert.deepEqual(answers.map(({ text }) => text), ['held', 'held']);
+      assert.equal((await fetch(`${platen.httpUrl}/readyz`)).status, 200);
+    });
+
+    it('what is not held is unavailable by bundle', async () => {
+      for (const at of [{}, { version: '1.0.0' }]) {
+        const ask = () => render({ tenant: brand.tenant, target: byBundle(unheld, at) });
+        const { code, reason, retry } = await failure(ask());
+        assert.deepEqual([code, reason, retry], ['Unavailable', 'DATABASE_UNAVAILABLE', true]);
+        assert.equal(await retryDelay(ask()), 1_000);
+      }
+    });
+
+    it('unless there is a fallback text', async () => {
+      const fallbackText = 'one moment';
+      const answer = await render({ tenant: brand.tenant, target: byBundle(unheld), fallbackText });
+      assert.equal(answer.text, fallbackText);
+      assert.equal(answer.source, RenderSource.FALLBACK);
+    });
+  });
+
+  describe('A render by type never fails for want of a prompt', () => {
+    it('the built-in default stands in, with a log and a metric', async () => {
+      const reason = 'stores_unavailable';
+      const before = (await platen.metric('prompt_fallback_total', `reason="${reason}"`)) ?? 0;
+      const answer = await render({ tenant: brand.tenant, target: byType(PromptType.GREETING) });
+      assert.equal(answer.bundleHash, defaultPrompt('GREETING').hash);
+      assert.equal(answer.source, RenderSource.FALLBACK);
+      assert.ok(warned(answer.warnings).includes('FALLBACK_USED GREETING'));
+      assert.equal(await platen.metric('prompt_fallback_total', `reason="${reason}"`), before + 1);
+      const line = platen.logs.find((each) => each['reason'] === reason && each['target'] === 'GREETING');
+      assert.equal(line?.['level'], 'warn');
+    });
+  });
+
+  describe('A lost receipt is counted and told', () => {
+    it('to the caller, in the log and in a metric', async () => {
+      const before = await platen.metric('audit_receipts_lost_total');
+      const answer = await render({ tenant: brand.tenant, target: byBundle(held) });
+      assert.ok(warned(answer.warnings).includes(`RECEIPT_NOT_RECORDED ${answer.renderId}`));
+      assert.equal(await platen.metric('audit_receipts_lost_total'), before! + 1);
+      const line = platen.logs.find(
+        (each) => (each['receipt'] as { renderId?: string } | undefined)?.renderId === answer.renderId,
+      );
+      assert.equal(line?.['level'], 'error');
+    });
+  });
+
+  describe('An unverified head makes answers stale', () => {
+    it('with a warning that names the seq', async () => {
+      const request = { tenant: brand.tenant, target: byBundle(held) };
+      const answer = await renderUntil(request, ({ source }) => source === RenderSource.STALE);
+      assert.equal(origin(answer), `STALE ${brand.tenant}/${held}@1.0.0#production.1`);
+      assert.ok(warned(answer.warnings).includes(`POINTERS_UNVERIFIED ${answer.seq}`));
+    });
+  });
+
+  describe('A silent connection is caught up', () => {
+    it('once the database is back: nothing is stale or lost any more, and what was not held is', async () => {
+      proxy.mend();
+      const request = { tenant: brand.tenant, target: byBundle(held) };
+      const answer = await renderUntil(request, ({ warnings }) => warnings.length === 0);
+      assert.equal(answer.source, RenderSource.ACTIVE);
+      const { receipt } = await platen.clients.audit.getReceipt({ renderId: answer.renderId });
+      assert.equal(receipt!.renderedHash, answer.renderedHash);
+      const found = await render({ tenant: brand.tenant, target: byType(PromptType.GREETING) });
+      assert.equal(found.text, 'not held');
+      await brand.bundle({ id: held, draft: 'moved on', version: '1.1.0' });
+      assert.equal((await render(request)).text, 'moved on');
+    });
+  });
+});
