@@ -1,0 +1,26 @@
+# syntax=docker/dockerfile:1
+# The server and the command line, on PostgreSQL elsewhere: the embedded one is an optional dependency and is left out.
+FROM node:24-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json ./
+# The install scripts of the production dependencies only print notices.
+RUN npm ci --omit=dev --omit=optional --ignore-scripts && npm cache clean --force
+
+FROM node:24-slim
+ENV NODE_ENV=production \
+    PLATEN_GRPC_ADDR=0.0.0.0:50051 \
+    PLATEN_HTTP_ADDR=0.0.0.0:8080
+WORKDIR /app
+COPY --from=dependencies /app/node_modules node_modules
+COPY package.json ./
+# Sources run as they are, by Node's type stripping.
+COPY gen gen
+COPY src src
+COPY examples examples
+USER 1000:1000
+EXPOSE 50051 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:8080/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["node", "src/main.ts"]
+CMD ["serve"]
