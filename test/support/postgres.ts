@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'mocha';
@@ -14,6 +14,8 @@ export interface TestDatabase {
   /** Ends its sessions and drops it. */
   drop(): Promise<void>;
 }
+
+const ENOUGH_BYTES = 2 ** 30;
 
 interface TestServer {
   readonly ownerUrl: string;
@@ -74,7 +76,7 @@ async function createFrom(source: string): Promise<TestDatabase> {
 async function startServer(): Promise<TestServer> {
   const url = process.env['PLATEN_TEST_DATABASE_URL'];
   if (url) return { ownerUrl: url, serverUrl: url, stop: async () => {} };
-  const dataDir = await mkdtemp(join(tmpdir(), 'platen-test-'));
+  const dataDir = await mkdtemp(join(await folderInMemory(), 'platen-test-'));
   const postgres = await startEmbeddedPostgres({ dataDir, log: () => {}, fsync: false });
   return {
     ...postgres,
@@ -83,6 +85,15 @@ async function startServer(): Promise<TestServer> {
       await rm(dataDir, { recursive: true });
     },
   };
+}
+
+/**
+ * Every suite has a database of its own, so that some 100,000 files come and go; ext4 is slow to create files where
+ * others were deleted just before.
+ */
+async function folderInMemory(): Promise<string> {
+  const free = await statfs('/dev/shm').then(({ bavail, bsize }) => bavail * bsize, () => 0);
+  return free > ENOUGH_BYTES ? '/dev/shm' : tmpdir();
 }
 
 function withDatabase(url: string, name: string): string {
