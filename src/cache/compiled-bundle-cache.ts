@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { compileBundle, type CompiledBundle } from '../domain/assembly.ts';
 import { Unavailable } from '../domain/errors.ts';
-import type { CompiledBundles } from '../services/renderer-service.ts';
+import type { CompiledBundles } from '../services/render-ports.ts';
 import type { DocumentStore } from '../services/stores.ts';
 
 /** Learns what the caches do; must not throw. */

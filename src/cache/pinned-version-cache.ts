@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { PinCandidate } from '../domain/route-map.ts';
-import type { PinnedVersions } from '../services/renderer-service.ts';
+import type { PinnedVersions } from '../services/render-ports.ts';
 import type { BundleStore } from '../services/stores.ts';
 
 /** Whether a tenant's bundle has a version, as of a number of versions. */

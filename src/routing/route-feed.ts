@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Unavailable } from '../domain/errors.ts';
 import { RouteMap, type RouteChange, type RouteSnapshot } from '../domain/route-map.ts';
-import type { Routes } from '../services/renderer-service.ts';
+import type { Routes } from '../services/render-ports.ts';
 
 /** What a connection tells of the change log. Every call rejects once the connection is lost. */
 export interface ChangeLog {

@@ -9,10 +9,29 @@ import {
   MAX_RENDERED_BYTES,
   MAX_REQUEST_ID_CHARACTERS,
 } from '../domain/limits.ts';
+import type { PromptType } from '../domain/prompt-type.ts';
 import { checkVersion } from '../domain/semver.ts';
 import { characters, checkLength } from '../domain/text.ts';
 import { checkValues } from '../domain/variables.ts';
-import type { RenderInput } from './renderer-service.ts';
+
+/** What to render: a bundle, by exact version or by channel, or whatever is activated for a type. */
+export type RenderTarget =
+  | { readonly bundleId: string; readonly version: string | undefined; readonly channel: string | undefined }
+  | { readonly type: PromptType };
+
+/** All that a caller sends with a render. */
+export interface RenderInput {
+  readonly tenant: string;
+  readonly target: RenderTarget | undefined;
+  /** For a render by type. */
+  readonly channel: string;
+  readonly variables: JsonObject;
+  readonly placeholders: ReadonlyMap<string, readonly Message[]>;
+  readonly minSeq: number;
+  readonly requestId: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly fallbackText: string;
+}
 
 /**
  * The bounds of what a caller may send with a render. Of ids only the length is checked: one that cannot exist is

@@ -14,9 +14,17 @@ import { defaultPrompt } from '../domain/default-prompts.ts';
 import { InvalidInput, NotFound, Unavailable, Violations } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { PROMPT_TYPES, type CapturePolicy, type PromptType } from '../domain/prompt-type.ts';
-import { DEFAULT_CHANNEL, type RouteAnswer, type RouteMap, type TenantScope } from '../domain/route-map.ts';
+import { DEFAULT_CHANNEL, type RouteAnswer, type TenantScope } from '../domain/route-map.ts';
 import { variableViolations } from '../domain/variables.ts';
-import { checkRenderInput } from './render-input.ts';
+import { checkRenderInput, type RenderInput, type RenderTarget } from './render-input.ts';
+import type { CompiledBundles, PinnedVersions, RenderClock, RenderObserver, Routes } from './render-ports.ts';
+import {
+  fallbackUsed,
+  pointersUnverified,
+  receiptNotRecorded,
+  tenantUnknown,
+  warnAboutIgnored,
+} from './render-warnings.ts';
 import type { CapturedInputs, ReceiptRecord, ReceiptSink, RenderSource } from './stores.ts';
 import type { Warning } from './warning.ts';
 
@@ -26,23 +34,6 @@ export interface RenderCall {
   readonly traceId: string;
   /** Milliseconds since the epoch. */
   readonly deadline: number | undefined;
-}
-
-export type RenderTarget =
-  | { readonly bundleId: string; readonly version: string | undefined; readonly channel: string | undefined }
-  | { readonly type: PromptType };
-
-export interface RenderInput {
-  readonly tenant: string;
-  readonly target: RenderTarget | undefined;
-  /** For a render by type. */
-  readonly channel: string;
-  readonly variables: JsonObject;
-  readonly placeholders: ReadonlyMap<string, readonly Message[]>;
-  readonly minSeq: number;
-  readonly requestId: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly fallbackText: string;
 }
 
 export interface RenderResult {
@@ -63,54 +54,6 @@ export interface RenderResult {
   readonly modelConfig: JsonObject | undefined;
   readonly constraints: readonly Constraint[];
   readonly warnings: readonly Warning[];
-}
-
-/** The replica's pointers. */
-export interface Routes {
-  /** All pointers; read synchronously, it is one version. */
-  readonly map: RouteMap;
-  /** Milliseconds since the epoch at which the pointers were last known to be the database's. */
-  readonly verifiedAt: number;
-  /** Waits until the change is applied. @returns false if it is not by `until` (milliseconds since the epoch) */
-  applied(seq: number, until: number): Promise<boolean>;
-}
-
-/** Compiled snapshots by hash. */
-export interface CompiledBundles {
-  /** @throws Unavailable if it is not held and the stores are away */
-  get(bundleHash: string): CompiledBundle | Promise<CompiledBundle>;
-}
-
-/** Exact versions. */
-export interface PinnedVersions {
-  /**
-   * The snapshot of an exact version in the first of the candidates that has it.
-   * @throws Unavailable if it is not held and the database is away
-   */
-  find(
-    candidates: readonly { readonly tenant: string; readonly versions: number }[],
-    bundleId: string,
-    version: string,
-  ): Promise<{ tenant: string; bundleHash: string } | undefined>;
-}
-
-/** Learns what renders do; must not throw. */
-export interface RenderObserver {
-  rendered(seconds: number): void;
-  fellBack(event: { tenant: string; target: string; reason: FallbackReason; answeredWith: 'text' | 'default' }): void;
-  receiptLost(receipt: ReceiptRecord, error: unknown): void;
-}
-
-export type FallbackReason = 'nothing_answers' | 'stores_unavailable';
-
-/** What the renderer takes the time and ids from. */
-export interface RenderClock {
-  /** Milliseconds since the epoch. */
-  now(): number;
-  /** Milliseconds of a clock that only goes forward. */
-  monotonic(): number;
-  /** A new UUIDv7. */
-  id(): string;
 }
 
 /** Pointers that were not verified for this long make every answer STALE (spec section 4). */
@@ -362,23 +305,6 @@ function given(variables: JsonObject): string[] {
   return Object.keys(variables).filter((name) => variables[name] !== null);
 }
 
-function warnAboutIgnored(
-  warnings: Warning[],
-  undeclared: readonly string[],
-  sent: ReadonlyMap<string, readonly Message[]>,
-  used: ReadonlyMap<string, readonly Message[]>,
-): void {
-  for (const name of undeclared) {
-    const message = `the prompt declares no variable ${name}; its value was ignored`;
-    warnings.push({ code: 'VARIABLE_UNDECLARED', subject: name, message });
-  }
-  for (const [name, messages] of sent) {
-    if (messages.length === 0 || used.has(name)) continue;
-    const message = `the prompt has no placeholder ${name}; its messages were ignored`;
-    warnings.push({ code: 'PLACEHOLDER_UNKNOWN', subject: name, message });
-  }
-}
-
 function notAnswered(input: RenderInput, target: Exclude<RenderTarget, { type: PromptType }>): NotFound {
   const { bundleId, version } = target;
   const name = `${input.tenant}/${bundleId}`;
@@ -387,23 +313,4 @@ function notAnswered(input: RenderInput, target: Exclude<RenderTarget, { type: P
   }
   const channel = channelOf(input, target);
   return new NotFound('channel', `${name}#${channel}`, 'neither the tenant nor an ancestor released the bundle on it');
-}
-
-function tenantUnknown(tenant: string): Warning {
-  return { code: 'TENANT_UNKNOWN', subject: tenant, message: `tenant ${tenant} does not exist` };
-}
-
-function pointersUnverified(seq: number): Warning {
-  const message = `the pointers are those of change ${seq} and could not be verified lately`;
-  return { code: 'POINTERS_UNVERIFIED', subject: String(seq), message };
-}
-
-function fallbackUsed(subject: string, answeredWith: 'text' | 'default'): Warning {
-  const what = answeredWith === 'text' ? 'fallback_text' : 'the built-in default';
-  return { code: 'FALLBACK_USED', subject, message: `nothing answers for ${subject}; ${what} was used` };
-}
-
-function receiptNotRecorded(renderId: string): Warning {
-  const message = 'the receipt of this render could not be written';
-  return { code: 'RECEIPT_NOT_RECORDED', subject: renderId, message };
 }

@@ -1,7 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Violations } from '../../domain/errors.ts';
 import { ROOT_TENANT } from '../../domain/tenant.ts';
-import type { RenderInput, RenderResult, RenderTarget } from '../../services/renderer-service.ts';
+import type { RenderInput, RenderTarget } from '../../services/render-input.ts';
+import type { RenderResult } from '../../services/renderer-service.ts';
 import {
   RenderView,
   type BundleTarget,

@@ -5,15 +5,9 @@ import { type Document, documentOf } from '../../../src/domain/document.ts';
 import { Unavailable } from '../../../src/domain/errors.ts';
 import { RouteMap } from '../../../src/domain/route-map.ts';
 import { tenantDocument } from '../../../src/domain/tenant.ts';
-import {
-  RendererService,
-  STALE_AFTER_MS,
-  type CompiledBundles,
-  type PinnedVersions,
-  type RenderInput,
-  type RenderObserver,
-  type Routes,
-} from '../../../src/services/renderer-service.ts';
+import type { RenderInput } from '../../../src/services/render-input.ts';
+import type { CompiledBundles, PinnedVersions, RenderObserver, Routes } from '../../../src/services/render-ports.ts';
+import { RendererService, STALE_AFTER_MS } from '../../../src/services/renderer-service.ts';
 import type { CapturedInputs, ReceiptRecord, ReceiptSink } from '../../../src/services/stores.ts';
 
 const NOW = Date.parse('2026-01-31T08:00:00Z');
