@@ -43,7 +43,7 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-const STATEMENT_TIMEOUT_MS = 30_000;
+const STATEMENT_TIMEOUT_MS = 10_000;
 const RECEIPT_TIMEOUT_MS = 2_000;
 const RECEIPT_QUEUE_MAX = 10_000;
 const PINNED_VERSIONS_MAX = 100_000;

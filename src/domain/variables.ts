@@ -377,8 +377,7 @@ export function valueText(value: Json): string {
 }
 
 /**
- * Checks values that a request or a tenant gives: at most 128, names of the grammar, finite numbers, at most 64 levels
- * and 256 KiB of canonical JSON. Whether they fit a declaration shows in a render.
+ * Checks the values that a tenant gives: at most 128, names of the grammar, and what checkSentValues checks.
  * @param field path of the map, as `variables`
  */
 export function checkValues(violations: Violations, field: string, values: JsonObject): void {
@@ -389,7 +388,16 @@ export function checkValues(violations: Violations, field: string, values: JsonO
   for (const name of names.slice(0, MAX_VARIABLES)) {
     if (!isName(name)) violations.add(`${field}.${name}`, 'BAD_FORMAT', `a variable's name must be ${NAME_RULE}`);
   }
+  checkSentValues(violations, field, values);
+}
+
+/**
+ * Checks the values that come with a request: finite numbers, at most 64 levels and 256 KiB of canonical JSON. Names
+ * that nothing declares are no mistake. Whether the values fit a declaration shows in a render.
+ * @param field path of the map, as `variables`
+ */
+export function checkSentValues(violations: Violations, field: string, values: JsonObject): void {
   const before = violations.size;
-  for (const name of names) checkJson(violations, `${field}.${name}`, values[name] as Json);
+  for (const [name, value] of Object.entries(values)) checkJson(violations, `${field}.${name}`, value);
   if (violations.size === before) boundedJson(violations, field, values, MAX_VARIABLES_BYTES);
 }

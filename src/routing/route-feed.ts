@@ -65,6 +65,10 @@ export class RouteFeed implements Routes {
     this.#now = now;
   }
 
+  get loaded(): RouteMap | undefined {
+    return this.#map;
+  }
+
   /** @throws Unavailable until the map is loaded */
   get map(): RouteMap {
     if (this.#map !== undefined) return this.#map;

@@ -142,7 +142,9 @@ function explain(error: unknown): Explanation | undefined {
   if (error instanceof MalformedRequest) return { reason: 'MALFORMED_REQUEST' };
   if (error instanceof RenderedTooLarge) {
     const metadata = { bytes: String(error.bytes), max_bytes: String(error.maxBytes) };
-    return { reason: 'RENDERED_TOO_LARGE', metadata };
+    const fieldViolations = listViolations([{ field: 'variables', reason: 'TOO_LARGE', description: error.message }]);
+    const details = [{ desc: BadRequestSchema, message: create(BadRequestSchema, { fieldViolations }) }];
+    return { reason: 'RENDERED_TOO_LARGE', metadata, details };
   }
   if (error instanceof NotFound) return { reason: 'RESOURCE_NOT_FOUND', details: [resourceInfo(error)] };
   if (error instanceof AlreadyExists) {

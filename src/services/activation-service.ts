@@ -3,7 +3,7 @@ import { checkId } from '../domain/identifier.ts';
 import type { PromptType } from '../domain/prompt-type.ts';
 import { checkExpectedRevision, requireRevision } from './release-service.ts';
 import type { ActivationRecord, Stores, WriteTransaction } from './stores.ts';
-import { requireTenant, requireType } from './template-service.ts';
+import { requireTenant, requireType } from './write-checks.ts';
 
 export interface ActivationMoved {
   readonly activation: ActivationRecord;
@@ -83,7 +83,7 @@ export class ActivationService {
       entityId: type,
       beforeHash: '',
       afterHash: '',
-      detail: { bundle_id: bundleId, revision },
+      detail: { bundle_id: bundleId, previous_bundle_id: current?.bundleId ?? '', revision },
     });
     const activation: ActivationRecord = {
       tenant,

@@ -12,7 +12,7 @@ import type { PromptType } from '../domain/prompt-type.ts';
 import { checkVersion, isHigher } from '../domain/semver.ts';
 import { buildSnapshot, constraintsHash, personalityHash, snapshotDocument } from '../domain/snapshot.ts';
 import type { ActivationService } from './activation-service.ts';
-import { checkEditVersion, writable } from './edit-version.ts';
+import { checkEditVersion, requireTenant, requireType, writable } from './write-checks.ts';
 import type { ReleaseService } from './release-service.ts';
 import type {
   ActivationRecord,
@@ -25,7 +25,6 @@ import type {
   WriteTransaction,
 } from './stores.ts';
 import { pinTemplates, placedRefs } from './template-pinning.ts';
-import { requireTenant, requireType } from './template-service.ts';
 
 export interface BundleWritten {
   readonly bundle: DraftRecord;
@@ -145,7 +144,12 @@ export class BundleService {
     if (record !== current) await tx.updateBundle(record, templateRefs(parseBundleDocument(record.draft.text).draft));
 
     const bundleHash = version.snapshot.hash;
-    const detail = { version: input.version, edit_version: current.editVersion, pins: version.pins.map(pinDetail) };
+    const detail = {
+      version: input.version,
+      edit_version: current.editVersion,
+      draft_hash: current.draft.hash,
+      pins: version.pins.map(pinDetail),
+    };
     let seq = await append(tx, 'PUBLISH', current, '', bundleHash, detail);
     let release: ReleaseRecord | undefined;
     if (input.channel) {

@@ -30,8 +30,8 @@ import { checkValues } from '../domain/variables.ts';
 import { checkInputs } from './render-input.ts';
 import type { Pin, Stores } from './stores.ts';
 import { pinTemplates, placedRefs, type PlacedRef } from './template-pinning.ts';
-import { requireType } from './template-service.ts';
 import type { Warning } from './warning.ts';
+import { requireType } from './write-checks.ts';
 
 export type PreviewSubject =
   | { readonly kind: 'bundleDraft'; readonly id: string }

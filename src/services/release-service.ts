@@ -2,7 +2,7 @@ import { NotFound, PreconditionFailed, Stale, Violations } from '../domain/error
 import { checkId } from '../domain/identifier.ts';
 import { DEFAULT_CHANNEL } from '../domain/route-map.ts';
 import { checkVersion } from '../domain/semver.ts';
-import { archived } from './edit-version.ts';
+import { archived } from './write-checks.ts';
 import type { ReleaseKind, ReleaseRecord, ReleaseTarget, Stores, WriteTransaction } from './stores.ts';
 
 export interface ReleaseMoved {

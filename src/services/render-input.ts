@@ -12,7 +12,7 @@ import {
 import type { PromptType } from '../domain/prompt-type.ts';
 import { checkVersion } from '../domain/semver.ts';
 import { characters, checkLength } from '../domain/text.ts';
-import { checkValues } from '../domain/variables.ts';
+import { checkSentValues } from '../domain/variables.ts';
 
 /** What to render: a bundle, by exact version or by channel, or whatever is activated for a type. */
 export type RenderTarget =
@@ -63,7 +63,7 @@ export function checkInputs(
   variables: JsonObject,
   placeholders: ReadonlyMap<string, readonly Message[]>,
 ): void {
-  checkValues(violations, 'variables', variables);
+  checkSentValues(violations, 'variables', variables);
   let bytes = 0;
   for (const messages of placeholders.values()) {
     for (const { content } of messages) bytes += Buffer.byteLength(content);

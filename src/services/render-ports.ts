@@ -5,8 +5,8 @@ import type { ReceiptRecord } from './stores.ts';
 
 /** The replica's pointers. */
 export interface Routes {
-  /** All pointers; read synchronously, it is one version. */
-  readonly map: RouteMap;
+  /** All pointers; read synchronously, it is one version. Undefined until they are loaded first. */
+  readonly loaded: RouteMap | undefined;
   /** Milliseconds since the epoch at which the pointers were last known to be the database's. */
   readonly verifiedAt: number;
   /** Waits until the change is applied. @returns false if it is not by `until` (milliseconds since the epoch) */

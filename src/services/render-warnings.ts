@@ -2,6 +2,9 @@
 import type { Message } from '../domain/assembly.ts';
 import type { Warning } from './warning.ts';
 
+/** Most undeclared variables that are named one by one. */
+const MOST_NAMED = 20;
+
 /** Names the values and messages that were sent and that the prompt has no place for. */
 export function warnAboutIgnored(
   warnings: Warning[],
@@ -9,9 +12,14 @@ export function warnAboutIgnored(
   sent: ReadonlyMap<string, readonly Message[]>,
   used: ReadonlyMap<string, readonly Message[]>,
 ): void {
-  for (const name of undeclared) {
+  for (const name of undeclared.slice(0, MOST_NAMED)) {
     const message = `the prompt declares no variable ${name}; its value was ignored`;
     warnings.push({ code: 'VARIABLE_UNDECLARED', subject: name, message });
+  }
+  const unnamed = undeclared.length - MOST_NAMED;
+  if (unnamed > 0) {
+    const message = `the prompt does not declare ${unnamed} more of the variables; their values were ignored`;
+    warnings.push({ code: 'VARIABLE_UNDECLARED', subject: '', message });
   }
   for (const [name, messages] of sent) {
     if (messages.length === 0 || used.has(name)) continue;

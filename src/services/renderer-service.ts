@@ -59,11 +59,22 @@ export interface RenderResult {
 /** Pointers that were not verified for this long make every answer STALE (spec section 4). */
 export const STALE_AFTER_MS = 3_000;
 
+const RETRY_DELAY_MS = 1_000;
+
 /** How long a render without a deadline waits for min_seq. */
 const MIN_SEQ_WAIT_MS = 5_000;
 
-/** What is left of a deadline for the answer itself, when min_seq is waited for. */
+/** What is left of a deadline for the answer itself, whatever is waited for before. */
 const ANSWER_MARGIN_MS = 100;
+
+/** How long a snapshot that is not held may be waited for, before a fallback answers. */
+const LOOKUP_WAIT_MS = 1_000;
+
+/** How long a receipt may be waited for. */
+const RECEIPT_WAIT_MS = 2_000;
+
+/** What a render knows of its tenant before the pointers are loaded; nothing is captured for a tenant nobody knows. */
+const UNLOADED_SCOPE: TenantScope = Object.freeze({ known: true, variables: {}, capturePolicy: 'HASH_ONLY' });
 
 const NO_VALUES: JsonObject = Object.freeze({});
 const NO_MESSAGES: ReadonlyMap<string, readonly Message[]> = new Map();
@@ -124,15 +135,15 @@ export class RendererService {
     const target = input.target!;
     if (input.minSeq > 0) await this.#waitFor(input.minSeq, call.deadline);
 
-    const { map } = this.#routes;
-    const { seq } = map;
-    const scope = map.scope(input.tenant);
+    const map = this.#routes.loaded;
+    const seq = map?.seq ?? 0;
+    const scope = map?.scope(input.tenant) ?? UNLOADED_SCOPE;
     const verified = startedAt - this.#routes.verifiedAt <= STALE_AFTER_MS;
     const warnings: Warning[] = [];
     if (!scope.known) warnings.push(tenantUnknown(input.tenant));
     if (!verified) warnings.push(pointersUnverified(seq));
 
-    const { bundle, found } = await this.#prompt(input, target, scope, verified, warnings);
+    const { bundle, found } = await this.#prompt(call, input, target, scope, verified, warnings);
     const values = bundle?.variables.resolve(scope.variables, input.variables);
     if (values) {
       const problems = variableViolations(values);
@@ -143,6 +154,15 @@ export class RendererService {
     warnAboutIgnored(warnings, values?.undeclared ?? given(input.variables), input.placeholders, placeholders);
 
     const merged = values?.values ?? NO_VALUES;
+    const hashes = {
+      renderedHash: renderedHash(assembled.text),
+      bundleHash: bundle?.bundleHash ?? '',
+      personalityHash: bundle?.personalityHash ?? '',
+      constraintsHash: bundle?.constraintsHash ?? '',
+      variablesHash: variablesHash(merged),
+      placeholdersHash: placeholdersHash(placeholders),
+      messagesHash: messagesHash(assembled.messages),
+    };
     const receipt: ReceiptRecord = {
       renderId: this.#clock.id(),
       time: new Date(startedAt),
@@ -151,6 +171,7 @@ export class RendererService {
       requestedBundleId: 'bundleId' in target ? target.bundleId : '',
       requestedVersion: 'bundleId' in target ? (target.version ?? '') : '',
       requestedType: 'type' in target ? target.type : '',
+      capturePolicy: scope.capturePolicy,
       tenant: found?.answer.tenant ?? '',
       bundleId: found?.answer.bundleId ?? '',
       version: found?.answer.version ?? '',
@@ -158,13 +179,7 @@ export class RendererService {
       revision: found?.revision ?? 0,
       seq,
       source: found?.source ?? 'FALLBACK',
-      renderedHash: renderedHash(assembled.text),
-      bundleHash: bundle?.bundleHash ?? '',
-      personalityHash: bundle?.personalityHash ?? '',
-      constraintsHash: bundle?.constraintsHash ?? '',
-      variablesHash: variablesHash(merged),
-      placeholdersHash: placeholdersHash(placeholders),
-      messagesHash: messagesHash(assembled.messages),
+      ...hashes,
       rendererVersion: RENDERER_VERSION,
       caller: call.caller,
       requestId: input.requestId,
@@ -173,7 +188,7 @@ export class RendererService {
     };
     const fallbackText = bundle ? undefined : input.fallbackText;
     const captured = capture(scope.capturePolicy, merged, placeholders, fallbackText);
-    await this.#receipts.write(receipt, captured).catch((error: unknown) => {
+    await this.#receipts.write(receipt, captured, this.#until(call, RECEIPT_WAIT_MS)).catch((error: unknown) => {
       this.#observer.receiptLost(receipt, error);
       warnings.push(receiptNotRecorded(receipt.renderId));
     });
@@ -201,20 +216,20 @@ export class RendererService {
   }
 
   async #waitFor(minSeq: number, deadline: number | undefined): Promise<void> {
-    const now = this.#clock.now();
-    const until = deadline === undefined ? now + MIN_SEQ_WAIT_MS : deadline - ANSWER_MARGIN_MS;
+    const until = deadline === undefined ? this.#clock.now() + MIN_SEQ_WAIT_MS : deadline - ANSWER_MARGIN_MS;
     if (await this.#routes.applied(minSeq, until)) return;
-    const appliedSeq = this.#routes.map.seq;
+    const appliedSeq = this.#routes.loaded?.seq ?? 0;
     throw new Unavailable(
       'SEQ_NOT_APPLIED',
       `this replica has applied change ${appliedSeq}, not yet ${minSeq}; try again`,
-      1_000,
+      RETRY_DELAY_MS,
       { min_seq: String(minSeq), applied_seq: String(appliedSeq) },
     );
   }
 
   /** What is to be rendered: the answer's snapshot, or else the built-in default, or nothing but the fallback text. */
   async #prompt(
+    call: RenderCall,
     input: RenderInput,
     target: RenderTarget,
     scope: TenantScope,
@@ -223,8 +238,9 @@ export class RendererService {
   ): Promise<Prompt> {
     let away: Unavailable | undefined;
     try {
-      const found = await this.#find(input, target, verified);
-      if (found) return { bundle: await this.#bundles.get(found.answer.bundleHash), found };
+      const until = this.#until(call, LOOKUP_WAIT_MS);
+      const found = await this.#within(until, this.#find(input, target, verified));
+      if (found) return { bundle: await this.#within(until, this.#bundles.get(found.answer.bundleHash)), found };
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
       away = error;
@@ -242,8 +258,30 @@ export class RendererService {
     return { bundle, found: undefined };
   }
 
+  /** When something that takes at most `waitMs` has to be given up, for the answer to come in time. */
+  #until({ deadline }: RenderCall, waitMs: number): number {
+    const until = this.#clock.now() + waitMs;
+    return deadline === undefined ? until : Math.min(until, deadline - ANSWER_MARGIN_MS);
+  }
+
+  /** What is held is there at once. @throws Unavailable if what is not does not come in time */
+  async #within<T>(until: number, sought: T | Promise<T>): Promise<T> {
+    if (!(sought instanceof Promise)) return sought;
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const wait = Math.max(0, until - this.#clock.now());
+    const timer = setTimeout(() => {
+      reject(new Unavailable('DATABASE_UNAVAILABLE', `the database did not answer within ${wait} ms`, RETRY_DELAY_MS));
+    }, wait);
+    try {
+      return await Promise.race([sought, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   async #find(input: RenderInput, target: RenderTarget, verified: boolean): Promise<Found | undefined> {
-    const { map } = this.#routes;
+    const map = this.#routes.loaded;
+    if (map === undefined) throw new Unavailable('DATABASE_UNAVAILABLE', 'no pointers are loaded yet', RETRY_DELAY_MS);
     const { tenant } = input;
     if ('bundleId' in target && target.version !== undefined) {
       const { bundleId, version } = target;

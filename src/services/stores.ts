@@ -265,6 +265,8 @@ export interface ReceiptRecord {
   readonly requestedVersion: string;
   /** Empty: by bundle. */
   readonly requestedType: PromptType | '';
+  /** What was kept of the values when this was recorded. */
+  readonly capturePolicy: CapturePolicy;
   readonly tenant: string;
   readonly bundleId: string;
   readonly version: string;
@@ -325,9 +327,10 @@ export interface ReceiptStore {
 export interface ReceiptSink {
   /**
    * Resolves once the receipt is in the chain, and is safe to repeat: a render_id is kept once.
-   * Rejects if it could not be kept in time; the caller decides what that means.
+   * Rejects if it could not be kept by `until` (milliseconds since the epoch), or within the sink's own bound; the
+   * caller decides what that means.
    */
-  write(receipt: ReceiptRecord, inputs: CapturedInputs | undefined): Promise<void>;
+  write(receipt: ReceiptRecord, inputs: CapturedInputs | undefined, until: number): Promise<void>;
 }
 
 /** Reads outside a transaction; each call sees what is committed. */

@@ -9,7 +9,7 @@ import {
   type TemplateDraft,
   type UncheckedTemplateDraft,
 } from '../domain/template.ts';
-import { checkEditVersion, writable } from './edit-version.ts';
+import { checkEditVersion, requireTenant, requireType, writable } from './write-checks.ts';
 import type {
   ChangeAction,
   DraftRecord,
@@ -183,21 +183,6 @@ export class TemplateService {
     await this.get(tenant, id);
     return this.#stores.templates.listVersions(tenant, id, after, limit);
   }
-}
-
-/** The type, which every new template and bundle must name. */
-export function requireType(
-  violations: Violations,
-  type: PromptType | undefined,
-  field = 'type',
-): PromptType | undefined {
-  if (type === undefined) violations.add(field, 'UNSPECIFIED', 'a prompt type is required: name one of PromptType');
-  return type;
-}
-
-/** @throws NotFound */
-export async function requireTenant(stores: Stores, tenant: string): Promise<void> {
-  if ((await stores.tenants.find(tenant)) === undefined) throw new NotFound('tenant', tenant);
 }
 
 function requireDraft(

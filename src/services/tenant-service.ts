@@ -6,9 +6,8 @@ import type { CapturePolicy } from '../domain/prompt-type.ts';
 import { ROOT_TENANT, tenantDocument } from '../domain/tenant.ts';
 import { characters } from '../domain/text.ts';
 import { checkValues } from '../domain/variables.ts';
-import { checkEditVersion } from './edit-version.ts';
+import { checkEditVersion, requireTenant } from './write-checks.ts';
 import type { Stores, TenantRecord, WriteTransaction } from './stores.ts';
-import { requireTenant } from './template-service.ts';
 
 export interface TenantInput {
   readonly tenant: string;

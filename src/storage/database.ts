@@ -2,6 +2,9 @@ import { MikroORM, type EntityManager } from '@mikro-orm/postgresql';
 import { ENTITIES } from './entities/index.ts';
 import { domainError } from './errors.ts';
 
+/** What the answer to a statement that was ended may take. */
+const ANSWER_MARGIN_MS = 1_000;
+
 /** The role of the server's sessions; it owns nothing. Migrations make it. */
 export const SERVER_ROLE = 'platen_server';
 
@@ -109,6 +112,8 @@ export async function openDatabase(config: DatabaseConfig): Promise<Database> {
       connectionString: url,
       application_name: 'platen',
       connectionTimeoutMillis: config.poolWaitMs,
+      // PostgreSQL ends a statement at its own bound; one that it does not even answer has lost its connection.
+      query_timeout: config.statementTimeoutMs + ANSWER_MARGIN_MS,
       keepAlive: true,
     },
     onCreateConnection: async (connection) => observe(connection as Connection, config.onQuery),

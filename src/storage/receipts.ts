@@ -70,18 +70,19 @@ export class PostgresReceipts implements ReceiptSink {
   }
 
   /** @throws Unavailable DATABASE_UNAVAILABLE if it is not in the chain in time, or too many wait */
-  async write(receipt: ReceiptRecord, inputs: CapturedInputs | undefined): Promise<void> {
+  async write(receipt: ReceiptRecord, inputs: CapturedInputs | undefined, until: number): Promise<void> {
     if (this.#queue.size >= this.#config.queueMax) {
       throw new Unavailable('DATABASE_UNAVAILABLE', `${this.#queue.size} receipts wait already`, RETRY_DELAY_MS);
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const pending: Pending = { receipt, day: dayOf(receipt.renderId), inputs, failure: undefined, resolve, reject };
     this.#queue.add(pending);
+    const wait = Math.max(0, Math.min(this.#config.timeoutMs, until - this.#now().getTime()));
     const timer = setTimeout(() => {
       this.#queue.delete(pending);
-      const message = `receipt ${receipt.renderId} was not recorded within ${this.#config.timeoutMs} ms`;
+      const message = `receipt ${receipt.renderId} was not recorded within ${wait} ms`;
       reject(new Unavailable('DATABASE_UNAVAILABLE', message, RETRY_DELAY_MS, {}, { cause: pending.failure }));
-    }, this.#config.timeoutMs);
+    }, wait);
     this.#draining ??= this.#drain();
     try {
       await promise;
@@ -161,9 +162,9 @@ export class PostgresReceipts implements ReceiptSink {
       });
       if (payloads.length > 0) await em.insertMany(tables.payloads, payloads);
       const root = batchRoot(inserted.map((row) => row.receiptHash));
-      const link = { batch: number, day, count: inserted.length, root };
+      const link = { batch: number, time: this.#now(), day, count: inserted.length, root };
       const chainHash = batchHash(link, head!.chain_hash);
-      await em.insert(ReceiptBatchEntity, { ...link, prevHash: head!.chain_hash, chainHash, time: this.#now() });
+      await em.insert(ReceiptBatchEntity, { ...link, prevHash: head!.chain_hash, chainHash });
       await em.nativeUpdate(ReceiptHeadEntity, { one: true }, { batch: number, chainHash });
     });
   }

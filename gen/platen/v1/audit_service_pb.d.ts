@@ -7,7 +7,7 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 import type { Timestamp, Value } from "@bufbuild/protobuf/wkt";
-import type { MessageList, PromptType } from "./resources_pb.js";
+import type { CapturePolicy, MessageList, PromptType } from "./resources_pb.js";
 import type { RenderSource } from "./render_service_pb.js";
 
 /**
@@ -463,6 +463,13 @@ export declare type Receipt = Message<"platen.v1.Receipt"> & {
    * @generated from field: int64 batch = 28;
    */
   batch: bigint;
+
+  /**
+   * What was kept of the values: where it says that they were kept and there are none, they were erased.
+   *
+   * @generated from field: platen.v1.CapturePolicy capture_policy = 29;
+   */
+  capturePolicy: CapturePolicy;
 };
 
 /**

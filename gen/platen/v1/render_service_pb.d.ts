@@ -64,7 +64,8 @@ export declare const BundleTargetSchema: GenMessage<BundleTarget>;
  */
 export declare type RenderRequest = Message<"platen.v1.RenderRequest"> & {
   /**
-   * The tenant that the prompt is for; empty: `default`.
+   * The tenant that the prompt is for; empty: `default`. Ids of a render have at most 128 characters; one that cannot
+   * exist is unknown.
    *
    * @generated from field: string tenant = 1;
    */
@@ -101,7 +102,8 @@ export declare type RenderRequest = Message<"platen.v1.RenderRequest"> & {
   channel: string;
 
   /**
-   * Values by variable name, at most 256 KiB as JSON. null counts as missing.
+   * Values by variable name, at most 256 KiB as JSON. null counts as missing. Those that the prompt does not declare
+   * are ignored with a warning.
    *
    * @generated from field: map<string, google.protobuf.Value> variables = 5;
    */
@@ -123,14 +125,15 @@ export declare type RenderRequest = Message<"platen.v1.RenderRequest"> & {
   minSeq: bigint;
 
   /**
-   * Correlates the receipt; at most 128 characters. It does not make the call repeatable.
+   * Correlates the receipt; at most 128 characters; kept like labels. It does not make the call repeatable.
    *
    * @generated from field: string request_id = 8;
    */
   requestId: string;
 
   /**
-   * Kept in the receipt for searching; at most 16, keys and values at most 128 characters.
+   * Kept in the receipt for searching; at most 16, keys and values at most 128 characters. They stay in the trail for
+   * good and cannot be erased: nothing that identifies a person belongs here.
    *
    * @generated from field: map<string, string> labels = 9;
    */

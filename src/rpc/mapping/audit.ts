@@ -21,7 +21,7 @@ import type {
   ReplayResponseSchema,
 } from '../../../gen/platen/v1/audit_service_pb.js';
 import { PromptType } from '../../../gen/platen/v1/resources_pb.js';
-import { changeActions, entityKinds, promptTypes, renderSources, replayOutcomes } from './enums.ts';
+import { capturePolicies, changeActions, entityKinds, promptTypes, renderSources, replayOutcomes } from './enums.ts';
 import { readPlaceholders, writeMessages } from './message.ts';
 import { jsonObjectOf, structOf, valuesOf } from './struct.ts';
 import { readBound } from './time.ts';
@@ -74,6 +74,7 @@ export function writeReceipt(record: ChainedReceipt): MessageInitShape<typeof Re
     requestedTenant: record.requestedTenant,
     requestedBundleId: record.requestedBundleId,
     requestedVersion: record.requestedVersion,
+    capturePolicy: capturePolicies.number(record.capturePolicy),
     requestedType: record.requestedType ? promptTypes.number(record.requestedType) : PromptType.UNSPECIFIED,
     tenant: record.tenant,
     bundleId: record.bundleId,

@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
-import type { PromptType } from '../../domain/prompt-type.ts';
+import type { CapturePolicy, PromptType } from '../../domain/prompt-type.ts';
 import type { RenderSource } from '../../services/stores.ts';
 import { CanonicalJson } from './canonical-json.ts';
 
@@ -12,6 +12,7 @@ export const receiptProperties = {
   requestedBundleId: p.text(),
   requestedVersion: p.text(),
   requestedType: p.text().$type<PromptType | ''>(),
+  capturePolicy: p.text().$type<CapturePolicy>(),
   tenant: p.text(),
   bundleId: p.text(),
   version: p.text(),

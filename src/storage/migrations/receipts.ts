@@ -26,6 +26,7 @@ create table receipt (
   requested_bundle_id text collate "C" not null,
   requested_version text not null,
   requested_type text not null,
+  capture_policy text not null,
   tenant text collate "C" not null,
   bundle_id text collate "C" not null,
   version text not null,
@@ -49,7 +50,6 @@ create table receipt (
   batch bigint not null,
   batch_pos integer not null
 ) partition by range (render_id);
-create table receipt_stray (like receipt including all);
 create index on receipt (requested_tenant, render_id);
 create index on receipt (bundle_hash, render_id);
 create index on receipt (personality_hash, render_id);
@@ -57,7 +57,7 @@ create index on receipt (caller, render_id);
 create index on receipt (request_id, render_id);
 create index on receipt using brin (time);
 create index on receipt (batch);
-create index on receipt_stray (batch);
+create table receipt_stray (like receipt including all);
 
 create table receipt_payload (
   render_id uuid primary key,

@@ -121,6 +121,7 @@ create table bundle_version (
 );
 create index on bundle_version (tenant, id, position);
 create index on bundle_version (snapshot_hash);
+create index on bundle_version (personality_hash);
 
 create table bundle_version_pin (
   tenant text collate "C" not null,

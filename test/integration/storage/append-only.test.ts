@@ -60,8 +60,8 @@ async function fill({ write, database }: Registry): Promise<void> {
     });
   });
   const receipts = new PostgresReceipts(database, { timeoutMs: 10_000, queueMax: 10 }, () => new Date());
-  await receipts.write(receiptRecord(new Date()), { variables: {} });
-  await receipts.write(receiptRecord(TIME), { variables: {} });
+  await receipts.write(receiptRecord(new Date()), { variables: {} }, Infinity);
+  await receipts.write(receiptRecord(TIME), { variables: {} }, Infinity);
 }
 
 function useRegistry(): void {

@@ -41,7 +41,7 @@ function at(days: number, milliseconds = 0): Date {
 }
 
 function writeAll(records: readonly ReceiptRecord[], inputs?: CapturedInputs): Promise<PromiseSettledResult<void>[]> {
-  return Promise.allSettled(records.map((record) => receipts.write(record, inputs)));
+  return Promise.allSettled(records.map((record) => receipts.write(record, inputs, Infinity)));
 }
 
 async function batches(): Promise<{ batch: string; day: string; count: number }[]> {
@@ -51,7 +51,8 @@ async function batches(): Promise<{ batch: string; day: string; count: number }[
 /** Recomputes the chain from the rows, by rules written down independently of the implementation. */
 async function assertChainIntact(): Promise<void> {
   const columns = `render_id, to_char(time at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as time,
-    duration_us::int, requested_tenant, requested_bundle_id, requested_version, requested_type, tenant, bundle_id, version, channel,
+    duration_us::int, requested_tenant, requested_bundle_id, requested_version, requested_type, capture_policy,
+    tenant, bundle_id, version, channel,
     revision, seq::int, source, rendered_hash, bundle_hash, personality_hash, constraints_hash, variables_hash,
     placeholders_hash, messages_hash, renderer_version, caller, request_id, labels, trace_id`;
   const rows = await asOwner<Record<string, string>>(
@@ -59,25 +60,32 @@ async function assertChainIntact(): Promise<void> {
     `select batch, batch_pos, receipt_hash, ${columns} from receipt
     union all select batch, batch_pos, receipt_hash, ${columns} from receipt_stray order by batch, batch_pos`,
   );
-  const links = await asOwner<{ batch: string; day: string; count: number; root: string; chain_hash: string }>(
-    test,
-    'select batch, day::text, count, root, chain_hash from receipt_batch order by batch',
-  );
+  const links = await asOwner<{
+    batch: string;
+    time: Date;
+    day: string;
+    count: number;
+    root: string;
+    chain_hash: string;
+  }>(test, 'select batch, time, day::text, count, root, chain_hash from receipt_batch order by batch');
   let prev = '0'.repeat(64);
   for (const link of links) {
     const root = createHash('sha256');
     const members = rows.filter((row) => row['batch'] === link.batch);
     for (const { batch: _, batch_pos: __, receipt_hash: stored, ...record } of members) {
-      const text = canonicalize({ ...record, labels: JSON.parse(record['labels']!) })!;
+      const valued = Object.entries(record).filter(([, value]) => value !== '');
+      const text = canonicalize({ ...Object.fromEntries(valued), labels: JSON.parse(record['labels']!) })!;
       const hash = createHash('sha256').update(text).digest();
       assert.equal(stored, hash.toString('hex'));
       root.update(hash);
     }
     assert.equal(link.count, members.length);
     assert.equal(link.root, root.digest('hex'));
-    const entry = { batch: Number(link.batch), day: link.day, count: link.count, root: link.root, prev };
+    const { batch, time, ...rest } = { ...link, prev };
+    const { chain_hash: stored, ...covered } = rest;
+    const entry = { batch: Number(batch), time: new Date(time).toISOString(), ...covered };
     prev = createHash('sha256').update(canonicalize(entry)!).digest('hex');
-    assert.equal(link.chain_hash, prev);
+    assert.equal(stored, prev);
   }
   assert.equal(rows.length, links.reduce((sum, { count }) => sum + count, 0));
   const [head] = await asOwner<{ batch: string; chain_hash: string }>(test, 'select * from receipt_head');
@@ -121,7 +129,7 @@ describe('Receipts are chained in batches of one day', () => {
     const other = await openServerDatabase(test);
     const others = new PostgresReceipts(other, CONFIG, () => new Date());
     const write = (sink: PostgresReceipts) =>
-      Array.from({ length: 50 }, () => sink.write(receiptRecord(today), undefined));
+      Array.from({ length: 50 }, () => sink.write(receiptRecord(today), undefined, Infinity));
     await Promise.all([...write(receipts), ...write(others)]);
     await other.close();
     await assertChainIntact();
@@ -143,7 +151,7 @@ describe('Draining twice records once', () => {
 
   it('among new ones only the new are chained', async () => {
     const old = receiptRecord(today);
-    await receipts.write(old, undefined);
+    await receipts.write(old, undefined, Infinity);
     await writeAll([receiptRecord(today), old, receiptRecord(today), old, receiptRecord(today)]);
     assert.deepEqual((await batches()).map(({ count }) => count), [1, 1, 2]);
     await assertChainIntact();
@@ -151,7 +159,7 @@ describe('Draining twice records once', () => {
 
   it('a stray is not recorded again once its day has a partition', async () => {
     const stray = receiptRecord(at(-2));
-    await receipts.write(stray, { variables: { a: 1 } });
+    await receipts.write(stray, { variables: { a: 1 } }, Infinity);
     const day = at(-2).toISOString().slice(0, 10);
     const bounds = await asOwner<{ lower: string; upper: string }>(
       test,
@@ -160,7 +168,7 @@ describe('Draining twice records once', () => {
     const name = `receipt_${day.replaceAll('-', '')}`;
     await asOwner(test, `create table ${name} partition of receipt
       for values from ('${bounds[0]!.lower}') to ('${bounds[0]!.upper}')`);
-    await receipts.write(stray, { variables: { a: 1 } });
+    await receipts.write(stray, { variables: { a: 1 } }, Infinity);
     assert.equal((await batches()).length, 1);
     assert.deepEqual(await asOwner(test, 'select * from receipt'), []);
   });
@@ -172,7 +180,7 @@ describe('A missing partition loses no receipt', () => {
   for (const days of [-2, 9, 1000]) {
     it(`a receipt ${days} days from now is recorded, found and listed`, async () => {
       const stray = receiptRecord(at(days));
-      await receipts.write(stray, { variables: { name: 'x' } });
+      await receipts.write(stray, { variables: { name: 'x' } }, Infinity);
       assert.equal((await stores.receipts.find(stray.renderId))?.renderId, stray.renderId);
       assert.deepEqual(await stores.receipts.findInputs(stray.renderId), { variables: { name: 'x' } });
       assert.equal((await asOwner(test, 'select 1 from receipt_stray')).length, 1);
@@ -181,14 +189,14 @@ describe('A missing partition loses no receipt', () => {
   }
 
   it('an id of the farthest day that a UUIDv7 can name is recorded too', async () => {
-    await receipts.write(receiptRecord(today, { renderId: 'ffffffff-ffff-7000-8000-000000000000' }), undefined);
+    await receipts.write(receiptRecord(today, { renderId: 'ffffffff-ffff-7000-8000-000000000000' }), undefined, Infinity);
     assert.deepEqual((await batches()).map(({ day }) => day), ['10889-08-02']);
   });
 
   for (const days of [-1, 0, 8]) {
     it(`the partition of the day ${days} days from now is made when a receipt needs it`, async () => {
       const record = receiptRecord(at(days));
-      await receipts.write(record, { fallbackText: 'hi' });
+      await receipts.write(record, { fallbackText: 'hi' }, Infinity);
       const [row] = await asOwner<{ receipt: string; payload: string }>(
         test,
         `select (select tableoid::regclass from receipt) as receipt,
@@ -223,7 +231,7 @@ describe('A missing partition loses no receipt', () => {
   });
 
   it('a partition that was removed meanwhile is made again', async () => {
-    const write = () => receipts.write(receiptRecord(today), undefined);
+    const write = () => receipts.write(receiptRecord(today), undefined, Infinity);
     await write();
     const suffix = today.toISOString().slice(0, 10).replaceAll('-', '');
     await asOwner(test, `alter table receipt detach partition receipt_${suffix}`);
@@ -261,9 +269,9 @@ describe('The capture policy decides what is kept', () => {
   it('a receipt and what was captured are read as they were written', async () => {
     const record = receiptRecord(today, { requestedBundleId: '', requestedType: 'GREETING', durationUs: 2 ** 40 });
     const inputs = { variables: { 'né': [1, "it's \\ ?", null] }, placeholders: [{ role: 'USER' }], fallbackText: '' };
-    await receipts.write(record, inputs);
+    await receipts.write(record, inputs, Infinity);
     const bare = receiptRecord(today);
-    await receipts.write(bare, undefined);
+    await receipts.write(bare, undefined, Infinity);
     const { receiptHash, batch, ...read } = (await stores.receipts.find(record.renderId))!;
     assert.deepEqual(read, record);
     assert.match(receiptHash, /^[0-9a-f]{64}$/);
@@ -279,7 +287,7 @@ describe('Captured values can be erased', () => {
 
   it('by the server, without any change to the receipt or the chain', async () => {
     const record = receiptRecord(today);
-    await receipts.write(record, { variables: { name: 'x' } });
+    await receipts.write(record, { variables: { name: 'x' } }, Infinity);
     await database.access((em) => em.execute('delete from receipt_payload where render_id = ?', [record.renderId]));
     assert.equal(await stores.receipts.findInputs(record.renderId), undefined);
     assert.notEqual(await stores.receipts.find(record.renderId), undefined);
@@ -298,7 +306,7 @@ describe('Lists are paged by an opaque token', () => {
       receiptRecord(at(0), { personalityHash: hash, requestId: 'r' }),
       receiptRecord(at(20), { requestedTenant: 'other', caller: 'b' }),
     ];
-    for (const record of records) await receipts.write(record, undefined);
+    for (const record of records) await receipts.write(record, undefined, Infinity);
     const any: ReceiptFilter = {
       tenant: '',
       bundleHash: '',
@@ -331,7 +339,7 @@ describe('A lost receipt is counted and told', () => {
   it('a receipt that is not in the chain in time is rejected with what kept it, and does not come later', async () => {
     const away = await openServerDatabase({ serverUrl: 'postgresql://platen@127.0.0.1:1/platen' });
     const impatient = new PostgresReceipts(away, { timeoutMs: 100, queueMax: 10 }, () => new Date());
-    await assert.rejects(impatient.write(receiptRecord(today), undefined), (error) => {
+    await assert.rejects(impatient.write(receiptRecord(today), undefined, Infinity), (error) => {
       assert.ok(error instanceof Unavailable);
       assert.equal(error.reason, 'DATABASE_UNAVAILABLE');
       assert.ok(error.cause instanceof Unavailable);
@@ -343,7 +351,7 @@ describe('A lost receipt is counted and told', () => {
 
   it('more than may wait are rejected at once', async () => {
     const narrow = new PostgresReceipts(database, { timeoutMs: 10_000, queueMax: 2 }, () => new Date());
-    const write = () => narrow.write(receiptRecord(today), undefined);
+    const write = () => narrow.write(receiptRecord(today), undefined, Infinity);
     const results = await Promise.allSettled([write(), write(), write()]);
     assert.deepEqual(results.map(({ status }) => status), ['fulfilled', 'fulfilled', 'rejected']);
   });

@@ -116,6 +116,7 @@ export function receiptRecord(time: Date, changes: Partial<ReceiptRecord> = {}):
     requestedTenant: 'acme',
     requestedBundleId: 'welcome',
     requestedVersion: '',
+    capturePolicy: 'VARIABLES',
     requestedType: '',
     tenant: 'default',
     bundleId: 'welcome',

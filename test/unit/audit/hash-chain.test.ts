@@ -5,19 +5,29 @@ import { changeEntry, receiptRecord } from '../../support/storage/records.ts';
 
 const TIME = new Date('2026-03-01T12:00:00.120Z');
 
+const AFTER = 'a'.repeat(64);
+
 function sha256(content: string | Buffer): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
 describe('The change chain can be recomputed', () => {
-  const change = { ...changeEntry(), seq: 1, time: TIME, actor: 'admin', requestId: 'r', traceId: 't' };
+  const change = { ...changeEntry(), afterHash: AFTER, seq: 1, time: TIME, actor: 'admin', requestId: 'r', traceId: 't' };
 
   it('a change is hashed as its canonical entry, after 64 zeros', () => {
     const entry =
-      `{"action":"CREATE","actor":"admin","after":"","before":"","detail":{"edit_version":1},` +
+      `{"action":"CREATE","actor":"admin","after":"${AFTER}","detail":{"edit_version":1},` +
       `"entity":{"id":"hello","kind":"TEMPLATE"},"prev":"${'0'.repeat(64)}","request_id":"r","seq":1,` +
       `"tenant":"default","time":"2026-03-01T12:00:00.120Z","trace_id":"t"}`;
     assert.equal(changeHash(change, CHAIN_ORIGIN), sha256(entry));
+  });
+
+  it('a member without a value is left out, so that later ones can be added', () => {
+    const bare = { ...change, beforeHash: '', afterHash: '', requestId: '', traceId: '' };
+    const entry =
+      `{"action":"CREATE","actor":"admin","detail":{"edit_version":1},"entity":{"id":"hello","kind":"TEMPLATE"},` +
+      `"prev":"${'0'.repeat(64)}","seq":1,"tenant":"default","time":"2026-03-01T12:00:00.120Z"}`;
+    assert.equal(changeHash(bare, CHAIN_ORIGIN), sha256(entry));
   });
 
   it('each member counts, and what came before', () => {
@@ -49,7 +59,7 @@ describe('Receipts are chained in batches of one day', () => {
       return receiptHash({ ...record, [name]: value ?? 'other' });
     });
     hashes.push(receiptHash(record));
-    assert.equal(new Set(hashes).size, 27);
+    assert.equal(new Set(hashes).size, 28);
   });
 
   it('a root is the hash of the concatenated bytes of the hashes', () => {
@@ -58,9 +68,10 @@ describe('Receipts are chained in batches of one day', () => {
     assert.notEqual(batchRoot([a, b]), batchRoot([b, a]));
   });
 
-  it('a batch is hashed with its day, count, root and the batch before', () => {
-    const batch = { batch: 3, day: '2026-03-01', count: 2, root: sha256('root') };
-    const entry = `{"batch":3,"count":2,"day":"2026-03-01","prev":"${sha256('prev')}","root":"${sha256('root')}"}`;
+  it('a batch is hashed with its time, day, count, root and the batch before', () => {
+    const batch = { batch: 3, time: TIME, day: '2026-03-01', count: 2, root: sha256('root') };
+    const entry = `{"batch":3,"count":2,"day":"2026-03-01","prev":"${sha256('prev')}","root":"${sha256('root')}",` +
+      `"time":"2026-03-01T12:00:00.120Z"}`;
     assert.equal(batchHash(batch, sha256('prev')), sha256(entry));
   });
 });

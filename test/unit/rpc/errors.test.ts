@@ -68,6 +68,17 @@ const TABLE: Row[] = [
     code: 'INVALID_ARGUMENT',
     reason: 'RENDERED_TOO_LARGE',
     metadata: { bytes: '1300000', max_bytes: '1048576' },
+    detail: {
+      BadRequest: {
+        fieldViolations: [
+          {
+            field: 'variables',
+            reason: 'TOO_LARGE',
+            description: 'the rendered text has 1300000 bytes of UTF-8; at most 1048576 are allowed',
+          },
+        ],
+      },
+    },
   },
   {
     error: new NotFound('bundle', 'acme/greeting'),

@@ -39,13 +39,13 @@ function routeMap(): RouteMap {
 
 /** The replica's pointers, verified when the test says. */
 class FakeRoutes implements Routes {
-  readonly map = routeMap();
+  loaded: RouteMap | undefined = routeMap();
   verifiedAt = NOW;
   readonly waits: { seq: number; until: number }[] = [];
 
   applied(seq: number, until: number): Promise<boolean> {
     this.waits.push({ seq, until });
-    return Promise.resolve(seq <= this.map.seq);
+    return Promise.resolve(seq <= (this.loaded?.seq ?? 0));
   }
 }
 
@@ -69,10 +69,10 @@ class Observed implements RenderObserver {
 }
 
 class FakeReceipts implements ReceiptSink {
-  readonly written: { receipt: ReceiptRecord; inputs: CapturedInputs | undefined }[] = [];
+  readonly written: { receipt: ReceiptRecord; inputs: CapturedInputs | undefined; until: number }[] = [];
 
-  write(receipt: ReceiptRecord, inputs: CapturedInputs | undefined): Promise<void> {
-    this.written.push({ receipt, inputs });
+  write(receipt: ReceiptRecord, inputs: CapturedInputs | undefined, until: number): Promise<void> {
+    this.written.push({ receipt, inputs, until });
     return Promise.resolve();
   }
 }
@@ -113,6 +113,47 @@ const ASKED: RenderInput = {
 const BY_TYPE = { target: { type: 'GREETING' as const } };
 const EXACT = { target: { bundleId: 'hello', version: '1.0.0', channel: undefined } };
 const NOWHERE = { target: { bundleId: 'nowhere', version: undefined, channel: undefined }, fallbackText: 'sorry' };
+
+describe('A render by type never fails for want of a prompt', () => {
+  const NEVER = new Promise<never>(() => {});
+  const SOON = NOW + 120;
+
+  it('before the pointers are loaded, when nothing is known of any tenant', async () => {
+    const { routes, receipts, render } = renderer();
+    routes.loaded = undefined;
+    routes.verifiedAt = 0;
+    const answer = await render({ ...BY_TYPE, variables: { secret: 'x' } });
+    assert.deepEqual([answer.source, answer.seq], ['FALLBACK', 0]);
+    assert.deepEqual(
+      answer.warnings.map(({ code }) => code),
+      ['POINTERS_UNVERIFIED', 'FALLBACK_USED', 'VARIABLE_UNDECLARED'],
+    );
+    assert.deepEqual([receipts.written[0]!.receipt.capturePolicy, receipts.written[0]!.inputs], ['HASH_ONLY', undefined]);
+    assert.equal((await render(NOWHERE)).text, 'sorry');
+    await assert.rejects(render({}), { reason: 'DATABASE_UNAVAILABLE', message: 'no pointers are loaded yet' });
+    await assert.rejects(render({ ...BY_TYPE, minSeq: 1 }), { reason: 'SEQ_NOT_APPLIED' });
+  });
+
+  it('while the database hangs, in time for the deadline', async () => {
+    for (const stuck of [{ bundles: { get: () => NEVER } }, { versions: { find: () => NEVER } }]) {
+      const { observed, render } = renderer(stuck);
+      const answer = await render({ ...('bundles' in stuck ? BY_TYPE : EXACT), fallbackText: 'sorry' }, SOON);
+      assert.equal(answer.text, 'sorry');
+      assert.equal(observed.fallbacks[0]!.reason, 'stores_unavailable');
+    }
+    const { render } = renderer({ bundles: { get: () => NEVER } });
+    assert.equal((await render(BY_TYPE, SOON)).source, 'FALLBACK');
+    await assert.rejects(render({}, SOON), { reason: 'DATABASE_UNAVAILABLE' });
+  });
+
+  it('and the receipt is waited for no longer than the deadline allows', async () => {
+    const { receipts, render } = renderer();
+    await render(BY_TYPE, NOW + 900);
+    await render(BY_TYPE, NOW + 60_000);
+    await render(BY_TYPE);
+    assert.deepEqual(receipts.written.map(({ until }) => until - NOW), [800, 2_000, 2_000]);
+  });
+});
 
 describe('The source follows one precedence', () => {
   const everySource = [
@@ -164,10 +205,10 @@ describe('One render sees one version of the map', () => {
     const answer = render({});
     const renamed = tenant('acme', 'default', 'Renamed').document;
     const change = { chainHash: '', action: 'UPDATE', entityKind: 'TENANT', tenant: 'acme', entityId: 'acme' };
-    routes.map.apply({ ...change, seq: 8, detail: {}, tenantDocument: renamed });
+    routes.loaded!.apply({ ...change, seq: 8, detail: {}, tenantDocument: renamed });
     const release = { channel: 'production', revision: 2, targets: [{ version: '2.0.0', bundle_hash: 'x' }] };
     const moved = { ...change, action: 'RELEASE', entityKind: 'BUNDLE', tenant: 'default', entityId: 'hello' };
-    routes.map.apply({ ...moved, seq: 9, detail: release, tenantDocument: '' });
+    routes.loaded!.apply({ ...moved, seq: 9, detail: release, tenantDocument: '' });
     resolve(compileBundle(HELLO));
     const { text, version, revision, seq } = await answer;
     assert.deepEqual({ text, version, revision, seq }, { text: 'Hello Acme', version: '1.0.0', revision: 1, seq: 7 });

@@ -46,6 +46,7 @@ function receiptOf(id: string): ChainedReceipt {
     requestedBundleId: 'welcome',
     requestedVersion: '',
     requestedType: '',
+    capturePolicy: 'VARIABLES',
     tenant: 'acme',
     bundleId: 'welcome',
     version: '1.0.0',

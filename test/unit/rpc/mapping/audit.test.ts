@@ -23,7 +23,7 @@ import {
   ReplayOutcome,
   ReplayResponseSchema,
 } from '../../../../gen/platen/v1/audit_service_pb.js';
-import { PromptType, Role } from '../../../../gen/platen/v1/resources_pb.js';
+import { CapturePolicy, PromptType, Role } from '../../../../gen/platen/v1/resources_pb.js';
 import { overTheWire, unsetFields } from '../../../support/wire.ts';
 
 const TIME = new Date('2026-03-01T12:00:00.123Z');
@@ -98,6 +98,7 @@ describe('Every render leaves a receipt', () => {
     requestedBundleId: 'welcome',
     requestedVersion: '1.0.0',
     requestedType: 'GREETING',
+    capturePolicy: 'FULL',
     tenant: 'default',
     bundleId: 'welcome',
     version: '1.0.0',
@@ -125,6 +126,7 @@ describe('Every render leaves a receipt', () => {
     const receipt = overTheWire(ReceiptSchema, writeReceipt(record));
     assert.deepEqual(unsetFields(ReceiptSchema, receipt), []);
     assert.equal(receipt.requestedType, PromptType.GREETING);
+    assert.equal(receipt.capturePolicy, CapturePolicy.FULL);
     assert.equal(receipt.durationUs, 120n);
     assert.equal(receipt.batch, 7n);
     assert.equal(receipt.placeholdersHash, 'f'.repeat(64));

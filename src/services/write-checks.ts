@@ -1,5 +1,7 @@
+/** What every write to the registry checks before it touches a row. */
 import { NotFound, PreconditionFailed, Stale, type ResourceType, type Violations } from '../domain/errors.ts';
-import type { DraftRecord } from './stores.ts';
+import type { PromptType } from '../domain/prompt-type.ts';
+import type { DraftRecord, Stores } from './stores.ts';
 
 /** Update, Publish and Delete name the draft that they were decided on (spec section 3). */
 export function checkEditVersion(violations: Violations, editVersion: number): void {
@@ -37,4 +39,19 @@ export function archived(resource: ResourceType, name: string): PreconditionFail
   return new PreconditionFailed('RESOURCE_ARCHIVED', [
     { type: 'ARCHIVED', subject: name, description: `the ${resource} is archived; its versions stay readable` },
   ]);
+}
+
+/** The type, which every new template and bundle must name. */
+export function requireType(
+  violations: Violations,
+  type: PromptType | undefined,
+  field = 'type',
+): PromptType | undefined {
+  if (type === undefined) violations.add(field, 'UNSPECIFIED', 'a prompt type is required: name one of PromptType');
+  return type;
+}
+
+/** @throws NotFound */
+export async function requireTenant(stores: Stores, tenant: string): Promise<void> {
+  if ((await stores.tenants.find(tenant)) === undefined) throw new NotFound('tenant', tenant);
 }
