@@ -36,7 +36,10 @@ function configOf(flags: Flags, defaults: Readonly<Record<string, string>> = {})
 }
 
 /** Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once. */
-async function serveUntilSignalled(config: Config, onServing: (server: RunningServer) => Promise<boolean>): Promise<void> {
+async function serveUntilSignalled(
+  config: Config,
+  onServing: (server: RunningServer) => Promise<boolean>,
+): Promise<void> {
   const logger = createLogger(config.logLevel);
   const stop = new AbortController();
   const signalled = new Promise<NodeJS.Signals>((resolve) => {

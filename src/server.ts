@@ -207,7 +207,8 @@ async function whileAway(logger: Logger, signal: AbortSignal, work: () => Promis
 
 /** Built-in defaults are documents like any other, so that their renders can be replayed (spec section 3). */
 async function storeDefaultPrompts(writes: PostgresWrites): Promise<void> {
-  const call = { actor: 'platen', traceId: '', requestId: '', deadline: undefined, signal: new AbortController().signal };
+  const { signal } = new AbortController();
+  const call = { actor: 'platen', traceId: '', requestId: '', deadline: undefined, signal };
   const unrepeated = { rpc: '', fingerprint: '', encode: () => new Uint8Array(), decode: () => undefined };
   await writes.run(call, unrepeated, async (tx) => {
     for (const type of PROMPT_TYPES) await tx.putDocument(defaultPrompt(type));

@@ -3,6 +3,7 @@ import { compileBundle, type CompiledBundle } from '../domain/assembly.ts';
 import { Unavailable } from '../domain/errors.ts';
 import type { CompiledBundles } from '../services/render-ports.ts';
 import type { DocumentStore } from '../services/stores.ts';
+import { SingleFlight } from './single-flight.ts';
 
 /** Learns what the caches do; must not throw. */
 export interface CacheObserver {
@@ -18,7 +19,7 @@ export class CompiledBundleCache implements CompiledBundles {
   readonly #documents: DocumentStore;
   readonly #observer: CacheObserver;
   readonly #held: LRUCache<string, CompiledBundle>;
-  readonly #flights = new Map<string, Promise<CompiledBundle>>();
+  readonly #flights = new SingleFlight<CompiledBundle>();
 
   /** @param maxBytes the bound on what the compiled snapshots take in memory, as they estimate it */
   constructor(documents: DocumentStore, observer: CacheObserver, maxBytes: number) {
@@ -34,13 +35,7 @@ export class CompiledBundleCache implements CompiledBundles {
       return held;
     }
     this.#observer.miss('l1');
-    return this.#flights.get(bundleHash) ?? this.#fly(bundleHash);
-  }
-
-  #fly(bundleHash: string): Promise<CompiledBundle> {
-    const flight = this.#load(bundleHash).finally(() => this.#flights.delete(bundleHash));
-    this.#flights.set(bundleHash, flight);
-    return flight;
+    return this.#flights.do(bundleHash, () => this.#load(bundleHash));
   }
 
   async #load(bundleHash: string): Promise<CompiledBundle> {

@@ -66,10 +66,12 @@ export function addBundleCommands(program: Command, terminal: Terminal): void {
       }),
     );
 
-  owned(clientCommand(bundle, 'get <id>', 'show a bundle and its draft')).action(
+  owned(clientCommand(bundle, 'get <id>', 'print the draft as a file has it')).action(
     calling(terminal, async (session, id: string, { tenant }: OwnerOptions) => {
       const response = await session.clients.bundles.getBundle({ tenant, bundleId: id });
-      session.print(GetBundleResponseSchema, response, shown(response.bundle!));
+      const held = response.bundle!;
+      const text = bundleText(held.type, held.draft!);
+      session.printDocument(GetBundleResponseSchema, response, facts(held), text);
     }),
   );
 
@@ -138,10 +140,12 @@ export function addBundleCommands(program: Command, terminal: Terminal): void {
     }),
   );
 
-  owned(clientCommand(bundle, 'show-version <id> <version>', 'show a published version')).action(
+  owned(clientCommand(bundle, 'show-version <id> <version>', 'print a published version as a file has it')).action(
     calling(terminal, async (session, id: string, version: string, { tenant }: OwnerOptions) => {
       const response = await session.clients.bundles.getBundleVersion({ tenant, bundleId: id, version });
-      session.print(GetBundleVersionResponseSchema, response, shownVersion(response.version!));
+      const held = response.version!;
+      const text = bundleText(held.type, held.content!);
+      session.printDocument(GetBundleVersionResponseSchema, response, versionFacts(held), text);
     }),
   );
 
@@ -202,8 +206,8 @@ function versionName({ tenant, bundleId, version }: BundleVersion): string {
   return `${tenant}/${bundleId}@${version}`;
 }
 
-function shown(bundle: Bundle): string {
-  const head = fields([
+function facts(bundle: Bundle): string {
+  return fields([
     ['bundle', `${bundle.tenant}/${bundle.bundleId}`],
     ['edit_version', bundle.editVersion],
     ['draft_hash', bundle.draftHash],
@@ -212,10 +216,9 @@ function shown(bundle: Bundle): string {
     ['updated', `${time(bundle.updateTime)} by ${bundle.updateActor}`],
     ['archived', time(bundle.archiveTime)],
   ]);
-  return `${head}\n${bundleText(bundle.type, bundle.draft!)}`;
 }
 
-function shownVersion(version: BundleVersion): string {
+function versionFacts(version: BundleVersion): string {
   const head = fields([
     ['bundle', versionName(version)],
     ['edit_version', version.editVersion],
@@ -224,6 +227,5 @@ function shownVersion(version: BundleVersion): string {
     ['constraints_hash', version.constraintsHash],
     ['published', `${time(version.createTime)} by ${version.createActor}`],
   ]);
-  const pins = ['pinned templates', ...pinLines(version)].join('\n');
-  return `${head}${pins}\n\n${bundleText(version.type, version.content!)}`;
+  return `${head}${['pinned templates', ...pinLines(version)].join('\n')}\n`;
 }

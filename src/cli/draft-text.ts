@@ -1,6 +1,6 @@
 /** Drafts as text in the formats that `files.ts` reads. */
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
-import { stringify } from 'yaml';
+import { Document, Scalar, visit } from 'yaml';
 import {
   CapturePolicySchema,
   PromptTypeSchema,
@@ -110,8 +110,18 @@ function frontMatter(front: JsonObject, content: string): string {
 
 function yaml(object: JsonObject): string {
   const present = Object.fromEntries(Object.entries(object).filter(([, value]) => value !== ''));
-  return stringify(present, { lineWidth: 0, aliasDuplicateObjects: false });
+  const document = new Document(present, { aliasDuplicateObjects: false });
+  visit(document, {
+    Scalar(_key, scalar) {
+      if (typeof scalar.value === 'string' && LOST_IN_BLOCKS.test(scalar.value)) scalar.type = Scalar.QUOTE_DOUBLE;
+    },
+  });
+  return document.toString({ lineWidth: 0, doubleQuotedMinMultiLineLength: Number.MAX_SAFE_INTEGER });
 }
+
+// Unquoted, these would read back as other text: YAML makes LF of every line end, drops byte order marks, and takes
+// the space before a block for its indentation.
+const LOST_IN_BLOCKS = /[\r\uFEFF]|^\s/;
 
 function refObject({ templateId, version }: TemplateRef): JsonObject {
   return { template: templateId, version };

@@ -46,6 +46,10 @@ export const RULES = [
 ] as const;
 type Rule = (typeof RULES)[number];
 
+const FRONT_MATTER = ['type', 'syntax', 'description', 'version', 'allow_literal_braces', 'variables'] as const;
+const LATE_FRONT_MATTER = new RegExp(`^---[ \\t]*\\r?\\n\\s*(?:${FRONT_MATTER.join('|')})[ \\t]*:`, 'm');
+const PRINTED_FACTS = /^\s*(?:template|bundle|tenant) +\S+\s+edit_version +\d+\s/;
+
 /** A file that was read. */
 export interface Source {
   /** Its path, or `<stdin>`. */
@@ -126,12 +130,13 @@ export function parseTenantFile({ name, text }: Source): TenantFile {
 
 /**
  * Front matter may be absent. The newline that ends the file is no part of the content.
- * @throws FileError
+ * @throws FileError also for content alone that looks like what `get` prints beside a file, or like front matter below
+ *   the first line: it would be stored as the text of a prompt
  */
 export function parseTemplateFile({ name, text }: Source): TemplateFile {
   const { yaml, content } = splitFrontMatter(name, text);
   return parsed(new YamlSource(name, yaml, 1), (root) => {
-    const file = root.fields(['type', 'syntax', 'description', 'version', 'allow_literal_braces', 'variables']);
+    const file = root.fields(FRONT_MATTER);
     return {
       type: file.type.choice(PromptTypeSchema),
       version: file.version.text(),
@@ -248,10 +253,26 @@ function parsed<T>(source: YamlSource, read: (root: YamlValue) => T): T {
 
 function splitFrontMatter(name: string, text: string): { yaml: string; content: string } {
   const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
-  if (lines[0]!.trimEnd() !== '---') return { yaml: '', content: withoutFinalNewline(text) };
+  if (lines[0]!.trimEnd() !== '---') return { yaml: '', content: contentAlone(name, text) };
   const end = lines.findIndex((line, i) => i > 0 && line.trimEnd() === '---');
   if (end < 0) throw new FileError([`${name}:1: the front matter is not closed by a line of ---`]);
   return { yaml: lines.slice(1, end).join('\n'), content: withoutFinalNewline(lines.slice(end + 1).join('\n')) };
+}
+
+function contentAlone(name: string, text: string): string {
+  const remedy = 'if it is meant as content, put two lines of --- before it';
+  if (PRINTED_FACTS.test(text)) {
+    throw new FileError([
+      `${name}:1: this is what get and show-version print on standard error, not a template; ` +
+        `keep standard output only, or ${remedy}`,
+    ]);
+  }
+  const late = LATE_FRONT_MATTER.exec(text);
+  if (late !== null) {
+    const line = text.slice(0, late.index).split('\n').length;
+    throw new FileError([`${name}:${line}: front matter begins on the first line of a file; ${remedy}`]);
+  }
+  return withoutFinalNewline(text);
 }
 
 function withoutFinalNewline(text: string): string {

@@ -39,7 +39,7 @@ export function addClientCommands(program: Command, terminal: Terminal = process
 
 /**
  * Runs one command and sets `terminal.exitCode`: 1 for an error, which standard error explains, 2 for a wrong command
- * line, otherwise what the command set. Never rejects.
+ * line, otherwise what the command set. Never rejects. A reader that closes its pipe early is no error.
  * @param args the words after `platen`
  */
 export async function runProgram(
@@ -47,6 +47,7 @@ export async function runProgram(
   args: readonly string[],
   terminal: Terminal = process,
 ): Promise<void> {
+  for (const output of [terminal.stdout, terminal.stderr]) output.on?.('error', acceptClosedPipe);
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
@@ -57,6 +58,11 @@ export async function runProgram(
     terminal.stderr.write(failureText(error));
     terminal.exitCode = exitCodeOf(error);
   }
+}
+
+// Whoever reads along may have seen enough, as `| head` has.
+function acceptClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
 }
 
 // Commander would announce defaults of "", false and [] as well; only one that does something is worth a word.

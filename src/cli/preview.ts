@@ -94,7 +94,7 @@ function findings(response: PreviewResponse): string {
     ['messages_hash', response.messagesHash],
     ['missing', response.missingVariables.join(' ')],
     ['unused', response.unusedVariables.join(' ')],
-    ...response.invalidVariables.map(({ name, message }) => ['invalid', `${name}: ${message}`] as const),
+    ...response.invalidVariables.map(({ name, message }) => ['invalid', name ? `${name}: ${message}` : message] as const),
     ...response.pins.map((pin) => ['pinned', `${pin.tenant}/${pin.templateId}@${pin.version}`] as const),
   ]);
   return facts + warningLines(response.warnings);

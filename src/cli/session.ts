@@ -28,6 +28,20 @@ export class Session {
     this.terminal.stdout.write(this.json ? json(schema, response) : text);
   }
 
+  /**
+   * Prints a resource: on standard output exactly a document that `--file` takes, on standard error, before it, the
+   * facts that are no part of the document. With --json the response holds both.
+   */
+  printDocument<Desc extends DescMessage>(
+    schema: Desc,
+    response: MessageShape<Desc>,
+    facts: string,
+    document: string,
+  ): void {
+    if (!this.json) this.note(`${facts}\n`);
+    this.print(schema, response, document);
+  }
+
   /** Says something beside the response, on standard error. */
   note(text: string): void {
     this.terminal.stderr.write(text);

@@ -58,10 +58,12 @@ export function addTemplateCommands(program: Command, terminal: Terminal): void 
       }),
     );
 
-  owned(clientCommand(template, 'get <id>', 'show a template and its draft')).action(
+  owned(clientCommand(template, 'get <id>', 'print the draft as a file has it')).action(
     calling(terminal, async (session, id: string, { tenant }: OwnerOptions) => {
       const response = await session.clients.templates.getTemplate({ tenant, templateId: id });
-      session.print(GetTemplateResponseSchema, response, shown(response.template!));
+      const held = response.template!;
+      const text = templateText(held.type, held.draft!);
+      session.printDocument(GetTemplateResponseSchema, response, facts(held), text);
     }),
   );
 
@@ -131,10 +133,12 @@ export function addTemplateCommands(program: Command, terminal: Terminal): void 
     }),
   );
 
-  owned(clientCommand(template, 'show-version <id> <version>', 'show a published version')).action(
+  owned(clientCommand(template, 'show-version <id> <version>', 'print a published version as a file has it')).action(
     calling(terminal, async (session, id: string, version: string, { tenant }: OwnerOptions) => {
       const response = await session.clients.templates.getTemplateVersion({ tenant, templateId: id, version });
-      session.print(GetTemplateVersionResponseSchema, response, shownVersion(response.version!));
+      const held = response.version!;
+      const text = templateText(held.type, held.content!);
+      session.printDocument(GetTemplateVersionResponseSchema, response, versionFacts(held), text);
     }),
   );
 
@@ -166,8 +170,8 @@ function versionName({ tenant, templateId, version }: TemplateVersion): string {
   return `${tenant}/${templateId}@${version}`;
 }
 
-function shown(template: Template): string {
-  const head = fields([
+function facts(template: Template): string {
+  return fields([
     ['template', `${template.tenant}/${template.templateId}`],
     ['edit_version', template.editVersion],
     ['draft_hash', template.draftHash],
@@ -176,15 +180,13 @@ function shown(template: Template): string {
     ['updated', `${time(template.updateTime)} by ${template.updateActor}`],
     ['archived', time(template.archiveTime)],
   ]);
-  return `${head}\n${templateText(template.type, template.draft!)}`;
 }
 
-function shownVersion(version: TemplateVersion): string {
-  const head = fields([
+function versionFacts(version: TemplateVersion): string {
+  return fields([
     ['template', versionName(version)],
     ['edit_version', version.editVersion],
     ['document_hash', version.documentHash],
     ['published', `${time(version.createTime)} by ${version.createActor}`],
   ]);
-  return `${head}\n${templateText(version.type, version.content!)}`;
 }

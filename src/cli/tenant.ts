@@ -44,10 +44,11 @@ export function addTenantCommands(program: Command, terminal: Terminal): void {
     }),
   );
 
-  clientCommand(tenant, 'get [tenant]', 'show a tenant').action(
+  clientCommand(tenant, 'get [tenant]', 'print a tenant as a file has it').action(
     calling(terminal, async (session, id: string | undefined) => {
       const response = await session.clients.tenants.getTenant({ tenant: id ?? '' });
-      session.print(GetTenantResponseSchema, response, shown(response.tenant!));
+      const held = response.tenant!;
+      session.printDocument(GetTenantResponseSchema, response, facts(held), tenantText(held));
     }),
   );
 
@@ -118,13 +119,12 @@ function written(verb: string, tenant: Tenant, seq: bigint): string {
   return `${verb} tenant ${tenant.tenant} (edit_version ${tenant.editVersion}, seq ${seq})\n`;
 }
 
-function shown(tenant: Tenant): string {
-  const head = fields([
+function facts(tenant: Tenant): string {
+  return fields([
     ['tenant', tenant.tenant],
     ['edit_version', tenant.editVersion],
     ['document_hash', tenant.documentHash],
     ['created', time(tenant.createTime)],
     ['updated', `${time(tenant.updateTime)} by ${tenant.updateActor}`],
   ]);
-  return `${head}\n${tenantText(tenant)}`;
 }

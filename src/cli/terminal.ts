@@ -11,6 +11,8 @@ export interface Terminal {
 /** A stream that text is written to. */
 export interface Output {
   write(text: string): unknown;
+  /** Absent if writing cannot fail. */
+  on?(event: 'error', listener: (error: NodeJS.ErrnoException) => void): unknown;
   /** Whether a person reads along. */
   readonly isTTY?: boolean;
 }

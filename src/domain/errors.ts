@@ -2,6 +2,7 @@
  * The closed set of errors that the domain and the services throw. Whatever is thrown and is not a DomainError is a
  * defect and reaches callers as INTERNAL. `rpc/errors.ts` holds the only table from these to statuses.
  */
+import { MAX_VIOLATIONS } from './limits.ts';
 
 /** Why a field was refused; clients may switch on it. */
 export type ViolationReason =
@@ -45,21 +46,34 @@ export abstract class DomainError extends Error {
   }
 }
 
-/** The request breaks rules; all of them are named. */
+/** Most violations that an error's message tells of. */
+const MOST_TOLD = 10;
+
+function tell(violations: readonly Violation[], total: number): string {
+  const told = violations.slice(0, MOST_TOLD);
+  const text = told.map(({ field, description }) => `${field}: ${description}`).join('; ');
+  return total > told.length ? `${text}; … and ${total - told.length} more` : text;
+}
+
+/** The request breaks rules; all of them are named, unless there are more than 500. */
 export class InvalidInput extends DomainError {
   readonly reason: 'INVALID_INPUT' | 'VARIABLES_INVALID' | 'REQUEST_ID_REUSED';
   readonly violations: readonly Violation[];
   readonly metadata: Readonly<Record<string, string>>;
+  /** How many there are, those counted that `violations` leaves out. */
+  readonly total: number;
 
   constructor(
     violations: readonly Violation[],
     reason: InvalidInput['reason'] = 'INVALID_INPUT',
     metadata: Readonly<Record<string, string>> = {},
+    total = violations.length,
   ) {
-    super(violations.map((v) => `${v.field}: ${v.description}`).join('; '));
+    super(tell(violations, total));
     this.violations = violations;
     this.reason = reason;
     this.metadata = metadata;
+    this.total = total;
   }
 }
 
@@ -201,17 +215,26 @@ export class Cancelled extends DomainError {
 /** Collects the breaches of a request, so that all are reported at once. */
 export class Violations {
   readonly #list: Violation[] = [];
+  #size = 0;
 
   add(field: string, reason: ViolationReason, description: string): void {
-    this.#list.push({ field, reason, description });
+    this.#size += 1;
+    if (this.#list.length < MAX_VIOLATIONS) this.#list.push({ field, reason, description });
   }
 
+  /** Adds what somebody else found, those counted that it left out. */
+  addAll({ violations, total }: InvalidInput): void {
+    for (const { field, reason, description } of violations) this.add(field, reason, description);
+    this.#size += total - violations.length;
+  }
+
+  /** How many were added. */
   get size(): number {
-    return this.#list.length;
+    return this.#size;
   }
 
-  /** @throws InvalidInput with every violation that was added */
+  /** @throws InvalidInput with the violations that were added, the first 500 of them by name */
   throwIfAny(): void {
-    if (this.#list.length > 0) throw new InvalidInput(this.#list);
+    if (this.#size > 0) throw new InvalidInput(this.#list, 'INVALID_INPUT', {}, this.#size);
   }
 }

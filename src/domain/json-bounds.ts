@@ -47,9 +47,19 @@ export function boundedJson<T extends Json>(
   maxBytes: number,
 ): T | undefined {
   if (!checkJson(violations, field, value)) return undefined;
+  const text = checkSize(violations, field, value, maxBytes);
+  return text === undefined ? undefined : (JSON.parse(text) as T);
+}
+
+/**
+ * Checks the size of JSON that checkJson has passed, by parts or as a whole.
+ * @param maxBytes most bytes of the canonical form in UTF-8
+ * @returns the canonical form; undefined if the value was refused
+ */
+export function checkSize(violations: Violations, field: string, value: Json, maxBytes: number): string | undefined {
   const text = canonicalJson(value);
   const bytes = Buffer.byteLength(text);
-  if (bytes <= maxBytes) return JSON.parse(text) as T;
+  if (bytes <= maxBytes) return text;
   violations.add(field, 'TOO_LARGE', `has ${bytes} bytes as JSON; at most ${maxBytes} are allowed`);
   return undefined;
 }

@@ -3,6 +3,9 @@
  * and of JSON those of its canonical form.
  */
 
+/** A hostile request may break the rules in millions of places; so many are named, the others are counted. */
+export const MAX_VIOLATIONS = 500;
+
 export const MAX_CONTENT_CHARACTERS = 10_000;
 export const MAX_DESCRIPTION_CHARACTERS = 1_000;
 export const MAX_VERSION_CHARACTERS = 64;
@@ -11,7 +14,10 @@ export const MAX_PATTERN_CHARACTERS = 1_000;
 export const MAX_PATTERN_INSTRUCTIONS = 2_500;
 
 export const MAX_VARIABLES = 128;
+/** Of the values of a tenant, of a request, of a template's or bundle's defaults, and of what they merge to. */
 export const MAX_VARIABLES_BYTES = 256 * 1024;
+/** Values of a request, those counted that nothing declares. */
+export const MAX_SENT_VARIABLES = 10_000;
 export const MAX_VARIABLE_LENGTH = 262_144;
 export const MAX_ENUM_VALUES = 100;
 export const MAX_ENUM_VALUE_CHARACTERS = 200;
@@ -40,5 +46,8 @@ export const MAX_REQUEST_ID_CHARACTERS = 128;
 export const MAX_ASKED_ID_CHARACTERS = 128;
 export const MAX_LABELS = 16;
 export const MAX_LABEL_CHARACTERS = 128;
+export const MAX_PLACEHOLDERS = 64;
+/** Messages of all of a render's placeholders. */
+export const MAX_MESSAGES = 10_000;
 /** Contents of all messages of a render's placeholders. */
 export const MAX_PLACEHOLDER_BYTES = 1024 * 1024;

@@ -8,7 +8,13 @@ import type { JsonObject } from './json.ts';
 import { MAX_VARIABLES } from './limits.ts';
 import type { Role } from './prompt-type.ts';
 import { effectiveDeclarations, type TemplateDraft, type TemplateSyntax } from './template.ts';
-import { mergeDeclarations, type SnapshotVariables, variableRules, type VariableRules } from './variables.ts';
+import {
+  checkDefaults,
+  mergeDeclarations,
+  type SnapshotVariables,
+  variableRules,
+  type VariableRules,
+} from './variables.ts';
 
 /** A template's content as it is rendered. */
 export type SnapshotTemplate = { readonly syntax: TemplateSyntax; readonly content: string };
@@ -38,8 +44,8 @@ function refFields(field: string, draft: BundleDraft): string[] {
 }
 
 /**
- * Builds the snapshot of a normalized draft. Declarations that conflict and more than 128 variables are violations;
- * then the snapshot is of no use.
+ * Builds the snapshot of a normalized draft. Declarations that conflict, more than 128 variables, and defaults of more
+ * than 256 KiB together are violations; then the snapshot is of no use.
  * @param templates the templates that templateRefs(draft) stands for, in its order
  * @param field path of the draft in the request
  */
@@ -56,7 +62,9 @@ export function buildSnapshot(
     declarations: effectiveDeclarations(templates[index] as TemplateDraft),
   }));
   const variables = mergeDeclarations(violations, sources);
-  const count = Object.keys(variables).length;
+  const declared = Object.entries(variables);
+  checkDefaults(violations, `${field}.sections`, declared);
+  const count = declared.length;
   if (count > MAX_VARIABLES) {
     const description = `the templates of a bundle may read at most ${MAX_VARIABLES} variables together, not ${count}`;
     violations.add(`${field}.sections`, 'TOO_MANY', description);

@@ -3,11 +3,12 @@ import { canonicalJson } from './document.ts';
 import { checkName } from './enumeration.ts';
 import type { Violation, Violations } from './errors.ts';
 import { checkVariableName, NAME_RULE, isName } from './identifier.ts';
-import { boundedJson, checkJson } from './json-bounds.ts';
+import { boundedJson, checkJson, checkSize } from './json-bounds.ts';
 import type { Json, JsonObject } from './json.ts';
 import {
   MAX_ENUM_VALUE_CHARACTERS,
   MAX_ENUM_VALUES,
+  MAX_SENT_VARIABLES,
   MAX_VARIABLE_LENGTH,
   MAX_VARIABLES,
   MAX_VARIABLES_BYTES,
@@ -76,6 +77,8 @@ export interface ResolvedVariables {
   readonly missing: readonly string[];
   /** Variables whose value does not fit, by name. */
   readonly invalid: readonly InvalidVariable[];
+  /** What is wrong with the values together; undefined: nothing. */
+  readonly tooLarge: string | undefined;
   /** Names that the request gave values for and nothing declares, sorted. */
   readonly undeclared: readonly string[];
 }
@@ -272,7 +275,25 @@ export function normalizeDeclarations(
     const declaration = normalizeDeclaration(violations, path, raw);
     if (declaration !== undefined) declarations.push(declaration);
   });
+  checkDefaults(violations, field, declarations.map((declaration) => [declaration.name, declaration] as const));
   return declarations.toSorted(byName);
+}
+
+/**
+ * Checks that the defaults, by name, are at most 256 KiB of canonical JSON together.
+ * @param field path of what declares them
+ */
+export function checkDefaults(
+  violations: Violations,
+  field: string,
+  declarations: readonly (readonly [name: string, rules: { readonly default?: Json }])[],
+): void {
+  const defaults = declarations.map(([name, rules]) => [name, rules.default ?? null] as const);
+  const given = defaults.filter(([, value]) => value !== null);
+  const bytes = Buffer.byteLength(canonicalJson(Object.fromEntries(given)));
+  if (bytes <= MAX_VARIABLES_BYTES) return;
+  const description = `the defaults have ${bytes} bytes as JSON together; at most ${MAX_VARIABLES_BYTES} are allowed`;
+  violations.add(field, 'TOO_LARGE', description);
 }
 
 /**
@@ -314,6 +335,23 @@ function ownValue(values: JsonObject, name: string): Json | undefined {
   return Object.hasOwn(values, name) ? (values[name] ?? undefined) : undefined;
 }
 
+/** What a UTF-16 code unit takes in JSON at most, and what stands around a name and its value. */
+const BYTES_PER_UNIT = 6;
+const BYTES_PER_VALUE = 6;
+
+/** What is wrong with the size of merged values; only many are measured exactly. */
+function sizeProblem(values: JsonObject, texts: ReadonlyMap<string, string>): string | undefined {
+  let atMost = 0;
+  for (const [name, text] of texts) atMost += (name.length + text.length) * BYTES_PER_UNIT + BYTES_PER_VALUE;
+  if (atMost < MAX_VARIABLES_BYTES) return undefined;
+  const bytes = Buffer.byteLength(canonicalJson(values));
+  if (bytes <= MAX_VARIABLES_BYTES) return undefined;
+  return (
+    `the values of the request, the tenant and the defaults have ${bytes} bytes as JSON together; ` +
+    `at most ${MAX_VARIABLES_BYTES} are allowed`
+  );
+}
+
 /** Compiles a snapshot's variables once, for many renders. */
 export function compileVariables(rules: SnapshotVariables): CompiledVariables {
   const variables: readonly CompiledVariable[] = Object.keys(rules)
@@ -346,13 +384,19 @@ export function compileVariables(rules: SnapshotVariables): CompiledVariables {
       values.push([name, value]);
       texts.set(name, valueText(value));
     }
+    const merged = Object.fromEntries(values);
     const undeclared = Object.keys(requestValues).filter((name) => !declared.has(name) && requestValues[name] !== null);
-    return { values: Object.fromEntries(values), texts, missing, invalid, undeclared: undeclared.toSorted() };
+    const tooLarge = sizeProblem(merged, texts);
+    return { values: merged, texts, missing, invalid, tooLarge, undeclared: undeclared.toSorted() };
   };
   return Object.freeze({ resolve, bytes: variables.reduce((sum, { check }) => sum + check.bytes, 0) });
 }
 
-/** Why a render with these variables fails: one violation for each missing or ill-typed one, by name. */
+function violationOfAll(description: string): Violation {
+  return { field: 'variables', reason: 'TOO_LARGE', description };
+}
+
+/** Why a render with these variables fails: one violation for all together, and for each missing or ill-typed one. */
 export function variableViolations(resolved: ResolvedVariables): Violation[] {
   const missing = resolved.missing.map((name) => ({
     field: `variables.${name}`,
@@ -364,7 +408,9 @@ export function variableViolations(resolved: ResolvedVariables): Violation[] {
     reason: 'WRONG_TYPE' as const,
     description: message,
   }));
-  return [...missing, ...invalid].toSorted((a, b) => (a.field < b.field ? -1 : 1));
+  const { tooLarge } = resolved;
+  const all = tooLarge === undefined ? [] : [violationOfAll(tooLarge)];
+  return [...all, ...missing, ...invalid].toSorted((a, b) => (a.field < b.field ? -1 : 1));
 }
 
 /**
@@ -377,27 +423,35 @@ export function valueText(value: Json): string {
 }
 
 /**
- * Checks the values that a tenant gives: at most 128, names of the grammar, and what checkSentValues checks.
+ * Checks the values that a tenant gives: at most 128, names of the grammar, and what checkSentValues checks. Of too
+ * many values nothing else is looked at.
  * @param field path of the map, as `variables`
  */
 export function checkValues(violations: Violations, field: string, values: JsonObject): void {
   const names = Object.keys(values);
   if (names.length > MAX_VARIABLES) {
     violations.add(field, 'TOO_MANY', `at most ${MAX_VARIABLES} variables are allowed, not ${names.length}`);
+    return;
   }
-  for (const name of names.slice(0, MAX_VARIABLES)) {
+  for (const name of names) {
     if (!isName(name)) violations.add(`${field}.${name}`, 'BAD_FORMAT', `a variable's name must be ${NAME_RULE}`);
   }
   checkSentValues(violations, field, values);
 }
 
 /**
- * Checks the values that come with a request: finite numbers, at most 64 levels and 256 KiB of canonical JSON. Names
- * that nothing declares are no mistake. Whether the values fit a declaration shows in a render.
+ * Checks the values that come with a request: at most 10,000, finite numbers, at most 64 levels each and 256 KiB of
+ * canonical JSON in all. Names that nothing declares are no mistake. Whether the values fit a declaration shows in a
+ * render.
  * @param field path of the map, as `variables`
  */
 export function checkSentValues(violations: Violations, field: string, values: JsonObject): void {
+  const names = Object.keys(values);
+  if (names.length > MAX_SENT_VARIABLES) {
+    violations.add(field, 'TOO_MANY', `at most ${MAX_SENT_VARIABLES} values are allowed, not ${names.length}`);
+    return;
+  }
   const before = violations.size;
-  for (const [name, value] of Object.entries(values)) checkJson(violations, `${field}.${name}`, value);
-  if (violations.size === before) boundedJson(violations, field, values, MAX_VARIABLES_BYTES);
+  for (const name of names) checkJson(violations, `${field}.${name}`, values[name] as Json);
+  if (violations.size === before) checkSize(violations, field, values, MAX_VARIABLES_BYTES);
 }

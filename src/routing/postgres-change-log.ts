@@ -2,11 +2,8 @@ import pg from 'pg';
 import type { RouteSnapshot } from '../domain/route-map.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { PromptType } from '../domain/prompt-type.ts';
-import type { ReleaseTarget } from '../services/stores.ts';
+import { CHANGE_NOTIFICATION, type ReleaseTarget } from '../services/stores.ts';
 import type { ChangeLog, LoggedChange, OpenChangeLog } from './route-feed.ts';
-
-/** The notification that every write sends with its last seq (spec section 4). */
-const NOTIFICATION = 'platen_change';
 
 /** A query that takes longer has met a connection that only looks alive. */
 const QUERY_TIMEOUT_MS = 2_000;
@@ -28,16 +25,18 @@ export function postgresChangeLog(url: string, role: string): OpenChangeLog {
       query_timeout: QUERY_TIMEOUT_MS,
       keepAlive: true,
     });
-    client.on('error', onLost);
+    // Until it is open, a connection that ends fails the query that is under way.
+    client.on('error', ignore);
     client.on('notification', ({ payload }) => onSeq(Number(payload)));
     try {
       await client.connect();
       await client.query(`set role ${client.escapeIdentifier(role)}`);
-      await client.query(`listen ${NOTIFICATION}`);
+      await client.query(`listen ${CHANGE_NOTIFICATION}`);
     } catch (error) {
       abandon(client);
       throw error;
     }
+    client.off('error', ignore).on('error', onLost);
     return new PostgresChangeLog(client);
   };
 }
@@ -119,9 +118,11 @@ class PostgresChangeLog implements ChangeLog {
 /** Ends a connection without waiting for the other side, which may be gone. */
 function abandon(client: pg.Client): void {
   client.removeAllListeners('error');
-  client.on('error', () => {});
+  client.on('error', ignore);
   client.connection.stream.destroy();
 }
+
+function ignore(): void {}
 
 interface BundleRow {
   tenant: string;

@@ -17,7 +17,12 @@ export interface LoggedChange extends RouteChange {
   readonly time: Date;
 }
 
-/** Opens a connection that listens. @param onSeq the head has moved to `seq`; @param onLost the connection is gone */
+/**
+ * Opens a connection that listens.
+ *
+ * @param onSeq the head has moved to `seq`
+ * @param onLost the connection is gone; not called before it is open, a failure to open rejects
+ */
 export type OpenChangeLog = (onSeq: (seq: number) => void, onLost: (error: Error) => void) => Promise<ChangeLog>;
 
 /** Learns what the feed does; must not throw. */
@@ -33,11 +38,13 @@ const POLL_MS = 1_000;
 const RETRY_MS = 250;
 const PAGE = 1_000;
 const NOT_LOADED_RETRY_MS = 1_000;
+/** The longest delay that a timer takes; a longer one would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 interface Waiter {
   readonly seq: number;
-  readonly resolve: (applied: boolean) => void;
-  readonly timer: NodeJS.Timeout;
+  /** Answers it and forgets it. */
+  readonly settle: (applied: boolean) => void;
 }
 
 /**
@@ -57,7 +64,7 @@ export class RouteFeed implements Routes {
   #round: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   readonly #stop = new AbortController();
-  #waiters: Waiter[] = [];
+  readonly #waiters = new Set<Waiter>();
 
   constructor(open: OpenChangeLog, observer: FeedObserver, now: () => number) {
     this.#open = open;
@@ -88,31 +95,36 @@ export class RouteFeed implements Routes {
     }
   }
 
-  applied(seq: number, until: number): Promise<boolean> {
+  applied(seq: number, until: number, signal?: AbortSignal): Promise<boolean> {
     if (this.#map !== undefined && this.#map.seq >= seq) return Promise.resolve(true);
     const wait = until - this.#now();
-    if (wait <= 0) return Promise.resolve(false);
+    if (wait <= 0 || signal?.aborted || this.#stop.signal.aborted) return Promise.resolve(false);
     const applied = new Promise<boolean>((resolve) => {
-      const timer = setTimeout(() => {
-        this.#waiters = this.#waiters.filter((waiter) => waiter.timer !== timer);
-        resolve(false);
-      }, wait);
-      this.#waiters.push({ seq, resolve, timer });
+      const giveUp = () => waiter.settle(false);
+      const timer = setTimeout(giveUp, Math.min(wait, MAX_TIMER_MS));
+      const waiter: Waiter = {
+        seq,
+        settle: (answer) => {
+          this.#waiters.delete(waiter);
+          clearTimeout(timer);
+          signal?.removeEventListener('abort', giveUp);
+          resolve(answer);
+        },
+      };
+      signal?.addEventListener('abort', giveUp);
+      this.#waiters.add(waiter);
     });
     this.#notified(seq);
     return applied;
   }
 
-  /** Stops following the log; the map stays as it is. */
+  /** Stops following the log, with no connection left; the map stays as it is. */
   async stop(): Promise<void> {
     this.#stop.abort(new Error('the route feed was stopped'));
     clearTimeout(this.#timer);
     await this.#log?.close();
     await this.#round;
-    for (const { resolve, timer } of this.#waiters) {
-      clearTimeout(timer);
-      resolve(false);
-    }
+    for (const waiter of this.#waiters) waiter.settle(false);
   }
 
   #notified(seq: number): void {
@@ -120,8 +132,9 @@ export class RouteFeed implements Routes {
     void this.#turn();
   }
 
-  /** Brings the map to the head and plans the next look; turns do not overlap. */
+  /** Brings the map to the head and plans the next look, unless stopped; turns do not overlap. */
   #turn(): Promise<void> {
+    if (this.#stop.signal.aborted) return Promise.resolve();
     this.#round ??= this.#advance()
       .catch((error: unknown) => this.#lose(error as Error))
       .finally(() => {
@@ -135,15 +148,17 @@ export class RouteFeed implements Routes {
   }
 
   async #advance(): Promise<void> {
-    this.#log ??= await this.#connect();
-    if (this.#map === undefined) return this.#reload('start');
+    const log = this.#log ?? (await this.#connect());
+    if (this.#stop.signal.aborted) return log.close();
+    this.#log = log;
+    if (this.#map === undefined) return this.#reload(log, 'start');
     for (;;) {
       const askedAt = this.#now();
       this.#wanted = 0;
-      const changes = await this.#log.from(this.map.seq, PAGE);
+      const changes = await log.from(this.map.seq, PAGE);
       const [known, ...news] = changes;
       if (known?.seq !== this.map.seq || known.chainHash !== this.map.chainHash) {
-        return this.#reload(`change ${this.map.seq} is not in the log as it was applied`);
+        return this.#reload(log, `change ${this.map.seq} is not in the log as it was applied`);
       }
       for (const change of news) this.#apply(change);
       if (changes.length < PAGE) {
@@ -163,10 +178,10 @@ export class RouteFeed implements Routes {
     return log;
   }
 
-  async #reload(reason: string): Promise<void> {
+  async #reload(log: ChangeLog, reason: string): Promise<void> {
     const askedAt = this.#now();
     this.#wanted = 0;
-    this.#map = new RouteMap(await this.#log!.load());
+    this.#map = new RouteMap(await log.load());
     this.#verifiedAt = askedAt;
     this.#observer.reloaded(reason);
     this.#observer.applied(this.map.seq);
@@ -181,13 +196,7 @@ export class RouteFeed implements Routes {
   }
 
   #wake(): void {
-    const due = this.#waiters.filter((waiter) => waiter.seq <= this.map.seq);
-    if (due.length === 0) return;
-    this.#waiters = this.#waiters.filter((waiter) => waiter.seq > this.map.seq);
-    for (const { resolve, timer } of due) {
-      clearTimeout(timer);
-      resolve(true);
-    }
+    for (const waiter of this.#waiters) if (waiter.seq <= this.map.seq) waiter.settle(true);
   }
 
   #lose(error: Error): void {

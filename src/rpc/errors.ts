@@ -163,12 +163,12 @@ function explain(error: unknown): Explanation | undefined {
   return undefined;
 }
 
-/** All violations, as far as they fit in a trailer; if not all do, the metadata has their whole number. */
-function explainInvalidInput({ reason, violations, metadata }: InvalidInput): Explanation {
+/** The violations, as far as they were kept and fit in a trailer; if not all are, the metadata has their number. */
+function explainInvalidInput({ reason, violations, metadata, total }: InvalidInput): Explanation {
   const listed = listViolations(violations);
   const details = [{ desc: BadRequestSchema, message: create(BadRequestSchema, { fieldViolations: listed }) }];
-  if (listed.length === violations.length) return { reason, metadata, details };
-  return { reason, metadata: { ...metadata, violations: String(violations.length) }, details };
+  if (listed.length === total) return { reason, metadata, details };
+  return { reason, metadata: { ...metadata, violations: String(total) }, details };
 }
 
 function listViolations(violations: readonly Violation[]) {

@@ -9,6 +9,10 @@ import type { ServedService } from './method.ts';
 /** Longer than the idle timeout of common load balancers, so that they close first and no request is cut off. */
 const KEEP_ALIVE_MS = 65_000;
 
+/** How long a request may take to arrive, headers and body alike; Node looks every few seconds which have not. */
+const ARRIVAL_MS = 30_000;
+const ARRIVAL_CHECK_MS = 5_000;
+
 /** What answers on the HTTP port: procedures by Connect and gRPC-Web, and the pages for operators. */
 export class HttpServer {
   readonly server: Server;
@@ -18,7 +22,13 @@ export class HttpServer {
   constructor(services: readonly ServedService[], parts: InterceptorParts, health: Health) {
     const findProcedure = createConnectListeners(services, parts);
     const pages = createPages(parts.metrics, health);
-    const options = { maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: KEEP_ALIVE_MS };
+    const options = {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      headersTimeout: ARRIVAL_MS,
+      requestTimeout: ARRIVAL_MS,
+      connectionsCheckingInterval: ARRIVAL_CHECK_MS,
+    };
     this.server = createServer(options, (request, response) => {
       this.#track(response);
       const path = (request.url as string).split('?', 1)[0] as string;

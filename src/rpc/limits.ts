@@ -1,7 +1,7 @@
 import type { BinaryReadOptions, JsonReadOptions } from '@bufbuild/protobuf';
 
 /** The largest request that either port reads, in bytes after decompression. */
-export const MAX_REQUEST_BYTES = 8 * 1024 * 1024;
+export const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
 
 /** The largest set of headers that either port reads, in bytes. */
 export const MAX_HEADER_BYTES = 16 * 1024;

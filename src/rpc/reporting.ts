@@ -1,19 +1,30 @@
-import { InvalidInput, type Violations } from '../domain/errors.ts';
+import {
+  Cancelled,
+  DeadlineExceeded,
+  DomainError,
+  InvalidInput,
+  Unavailable,
+  type Violations,
+} from '../domain/errors.ts';
 
 /**
  * Runs a use case, and reports what its request breaks together with the violations that reading the request found.
  * Where there are such violations it never succeeds, so that a transaction around it is rolled back.
- * @throws InvalidInput with all violations
+ * @throws InvalidInput with all violations, in place of any other answer that changing the request may change
  */
 export async function reporting<T>(violations: Violations, work: () => Promise<T>): Promise<T> {
   if (violations.size > 0) {
-    await work().catch((error: unknown) => addAll(violations, error));
+    await work().catch((error: unknown) => {
+      if (error instanceof InvalidInput) violations.addAll(error);
+      else if (!isAboutRequest(error)) throw error;
+    });
     violations.throwIfAny();
   }
   return work();
 }
 
-function addAll(violations: Violations, error: unknown): void {
-  const found = error instanceof InvalidInput ? error.violations : [];
-  for (const { field, reason, description } of found) violations.add(field, reason, description);
+/** Whether it is an answer to the request; else it is a defect, or says that there is no answer now. */
+function isAboutRequest(error: unknown): boolean {
+  const noAnswer = [Unavailable, DeadlineExceeded, Cancelled].some((kind) => error instanceof kind);
+  return error instanceof DomainError && !noAnswer;
 }

@@ -2,18 +2,15 @@ import { type DescField, type DescMessage, type Message, ScalarType } from '@buf
 import type { Value } from '@bufbuild/protobuf/wkt';
 import type { Violation, ViolationReason } from '../domain/errors.ts';
 import type { Json } from '../domain/json.ts';
+import { MAX_JSON_LEVELS, MAX_VIOLATIONS } from '../domain/limits.ts';
 
-/** How deep lists and objects of a google.protobuf.Value may nest. */
-export const MAX_VALUE_DEPTH = 64;
-/** A hostile request may break the rules in millions of places; so many are named. */
-export const MAX_BREACHES = 500;
 const MAX_KEY_LENGTH = 64;
 const PLAIN_KEY = /^[\w.-]{1,64}$/;
 
 const DESCRIPTIONS = {
   NUL: 'U+0000 is not allowed',
   NOT_UNICODE: 'an unpaired surrogate is not allowed; send well-formed Unicode',
-  TOO_LARGE: `lists and objects must not nest deeper than ${MAX_VALUE_DEPTH}`,
+  TOO_LARGE: `lists and objects must not nest deeper than ${MAX_JSON_LEVELS}`,
 } as const satisfies Partial<Record<ViolationReason, string>>;
 
 interface Breach {
@@ -155,13 +152,13 @@ function checkContainer<T>(
   found: Breach[],
   check: ValueCheck<T>,
 ): void {
-  if (depth === MAX_VALUE_DEPTH) return add(found, 'TOO_LARGE');
+  if (depth === MAX_JSON_LEVELS) return add(found, 'TOO_LARGE');
   const deeper: Check = (value) => check(value as T, depth + 1, found);
   (Array.isArray(container) ? listCheck(deeper) : mapCheck(deeper))(container, found);
 }
 
 function add(found: Breach[], reason: Breach['reason']): void {
-  if (found.length < MAX_BREACHES) found.push({ path: '', reason });
+  if (found.length < MAX_VIOLATIONS) found.push({ path: '', reason });
 }
 
 function prefix(found: readonly Breach[], from: number, segment: string): void {

@@ -45,7 +45,7 @@ export class ActivationService {
       throw new NotFound('bundle', `${input.tenant}/${input.bundleId}`, 'create it in the tenant or an ancestor first');
     }
     if (!holders.some((holder) => holder.type === type)) {
-      violations.add('type', 'CONFLICT', `bundle ${input.bundleId} is a ${holders[0]!.type}; activate it for that type`);
+      violations.add('type', 'CONFLICT', `bundle ${input.bundleId} is a ${holders[0]!.type}; name that type`);
       violations.throwIfAny();
     }
     return this.move(tx, input.tenant, type!, current, input.bundleId);

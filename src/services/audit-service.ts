@@ -93,7 +93,8 @@ function replayBundle(
   candidates: readonly (CapturedInputs | undefined)[],
 ): ReplayResult {
   const values = [...candidates.map((inputs) => inputs?.variables), {}].find(
-    (candidate): candidate is JsonObject => candidate !== undefined && variablesHash(candidate) === receipt.variablesHash,
+    (candidate): candidate is JsonObject =>
+      candidate !== undefined && variablesHash(candidate) === receipt.variablesHash,
   );
   const placeholders = [...candidates.map((inputs) => messagesByName(inputs?.placeholders)), new Map()].find(
     (candidate) => placeholdersHash(candidate) === receipt.placeholdersHash,

@@ -140,8 +140,10 @@ export class BundleService {
       const taken = `${name(input)}@${input.version}`;
       throw new AlreadyExists('bundle_version', taken, 'a published version never changes: publish under another');
     }
-    const record = isHigher(input.version, current.latestVersion) ? { ...current, latestVersion: input.version } : current;
-    if (record !== current) await tx.updateBundle(record, templateRefs(parseBundleDocument(record.draft.text).draft));
+    if (isHigher(input.version, current.latestVersion)) {
+      const { draft } = parseBundleDocument(current.draft.text);
+      await tx.updateBundle({ ...current, latestVersion: input.version }, templateRefs(draft));
+    }
 
     const bundleHash = version.snapshot.hash;
     const detail = {

@@ -26,7 +26,7 @@ import {
   type UncheckedTemplateDraft,
 } from '../domain/template.ts';
 import { characters, words } from '../domain/text.ts';
-import { checkValues } from '../domain/variables.ts';
+import { checkValues, variableViolations } from '../domain/variables.ts';
 import { checkInputs } from './render-input.ts';
 import type { Pin, Stores } from './stores.ts';
 import { pinTemplates, placedRefs, type PlacedRef } from './template-pinning.ts';
@@ -98,7 +98,7 @@ export class PreviewService {
     const { snapshot } = bundle!;
     const brand = { ...this.#routes.map.scope(input.tenant).variables, ...input.tenantVariables };
     const values = bundle!.variables.resolve(brand, input.variables);
-    const renderable = values.missing.length === 0 && values.invalid.length === 0;
+    const renderable = variableViolations(values).length === 0;
     const texts = new Map(values.texts);
     const unusable = [...values.missing, ...values.invalid.map((problem) => problem.name)];
     for (const name of unusable) texts.set(name, `{${name}}`);
@@ -119,7 +119,10 @@ export class PreviewService {
       messagesHash: renderable ? messagesHash(messages) : '',
       missingVariables: values.missing,
       unusedVariables: [...unusedIn(snapshot), ...values.undeclared].toSorted(),
-      invalidVariables: values.invalid,
+      invalidVariables: [
+        ...(values.tooLarge === undefined ? [] : [{ name: '', message: values.tooLarge }]),
+        ...values.invalid,
+      ],
       warnings: [...emptySections.map(sectionEmpty), ...unknownPlaceholders(input.placeholders, bundle!)],
       characters: characters(text),
       words: words(text),

@@ -24,7 +24,10 @@ export class ReleaseService {
     this.#stores = stores;
   }
 
-  /** Points a channel at a version, or takes it out of service. @throws InvalidInput, NotFound, PreconditionFailed, Stale */
+  /**
+   * Points a channel at a version, or takes it out of service.
+   * @throws InvalidInput, NotFound, PreconditionFailed, Stale
+   */
   async release(
     tx: WriteTransaction,
     input: {
@@ -89,9 +92,9 @@ export class ReleaseService {
       ? await tx.releases.findBefore(tenant, bundleId, channel, head.revision + 1, { is: input.version })
       : await tx.releases.findBefore(tenant, bundleId, channel, ...before(head));
     if (former === undefined) {
-      const wanted = input.version ? `${input.version} was never released on it` : 'no earlier version was released on it';
+      const wanted = input.version ? `${input.version} was never` : 'no earlier version was';
       throw new PreconditionFailed('NOTHING_TO_ROLL_BACK', [
-        { type: 'RELEASE_HISTORY', subject: display(name), description: `${wanted}; release a version instead` },
+        { type: 'RELEASE_HISTORY', subject: display(name), description: `${wanted} released on it; release a version instead` },
       ]);
     }
     return this.#move(tx, name, head, 'ROLLBACK', former.targets, former.originRevision);
@@ -108,7 +111,13 @@ export class ReleaseService {
   }
 
   /** The latest first; an empty channel means all. @throws NotFound (bundle) */
-  async list(tenant: string, bundleId: string, channel: string, after: number, limit: number): Promise<ReleaseRecord[]> {
+  async list(
+    tenant: string,
+    bundleId: string,
+    channel: string,
+    after: number,
+    limit: number,
+  ): Promise<ReleaseRecord[]> {
     if ((await this.#stores.bundles.find(tenant, bundleId)) === undefined) {
       throw new NotFound('bundle', `${tenant}/${bundleId}`);
     }

@@ -5,7 +5,9 @@ import {
   MAX_ASKED_ID_CHARACTERS,
   MAX_LABEL_CHARACTERS,
   MAX_LABELS,
+  MAX_MESSAGES,
   MAX_PLACEHOLDER_BYTES,
+  MAX_PLACEHOLDERS,
   MAX_RENDERED_BYTES,
   MAX_REQUEST_ID_CHARACTERS,
 } from '../domain/limits.ts';
@@ -57,6 +59,22 @@ export function checkRenderInput(violations: Violations, input: RenderInput): vo
   }
 }
 
+/**
+ * How many placeholders and messages a caller may send: to be checked before they are read, and not again.
+ * @param field path of the placeholders in the request
+ * @returns whether there was nothing to say
+ */
+export function checkCounts(violations: Violations, field: string, placeholders: number, messages: number): boolean {
+  const before = violations.size;
+  if (placeholders > MAX_PLACEHOLDERS) {
+    violations.add(field, 'TOO_MANY', `at most ${MAX_PLACEHOLDERS} placeholders are allowed, not ${placeholders}`);
+  }
+  if (messages > MAX_MESSAGES) {
+    violations.add(field, 'TOO_MANY', `at most ${MAX_MESSAGES} messages are allowed in all, not ${messages}`);
+  }
+  return violations.size === before;
+}
+
 /** The bounds of values and messages, for a render and a preview alike. */
 export function checkInputs(
   violations: Violations,
@@ -74,12 +92,12 @@ export function checkInputs(
 }
 
 function checkLabels(violations: Violations, labels: Readonly<Record<string, string>>): void {
-  const entries = Object.entries(labels);
-  if (entries.length > MAX_LABELS) {
-    violations.add('labels', 'TOO_MANY', `at most ${MAX_LABELS} labels are allowed`);
+  const keys = Object.keys(labels);
+  if (keys.length > MAX_LABELS) {
+    violations.add('labels', 'TOO_MANY', `at most ${MAX_LABELS} labels are allowed, not ${keys.length}`);
   }
-  for (const [key, value] of entries) {
-    if (characters(key) > MAX_LABEL_CHARACTERS || characters(value) > MAX_LABEL_CHARACTERS) {
+  for (const key of keys.slice(0, MAX_LABELS)) {
+    if (characters(key) > MAX_LABEL_CHARACTERS || characters(labels[key] as string) > MAX_LABEL_CHARACTERS) {
       const description = `a label's key and value have at most ${MAX_LABEL_CHARACTERS} characters each`;
       violations.add(`labels.${key.slice(0, MAX_LABEL_CHARACTERS)}`, 'TOO_LONG', description);
     }

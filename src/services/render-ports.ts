@@ -9,8 +9,13 @@ export interface Routes {
   readonly loaded: RouteMap | undefined;
   /** Milliseconds since the epoch at which the pointers were last known to be the database's. */
   readonly verifiedAt: number;
-  /** Waits until the change is applied. @returns false if it is not by `until` (milliseconds since the epoch) */
-  applied(seq: number, until: number): Promise<boolean>;
+  /**
+   * Waits until the change is applied.
+   * @param until milliseconds since the epoch
+   * @param signal ends the wait at once when it aborts
+   * @returns false if the change is not applied when the wait ends
+   */
+  applied(seq: number, until: number, signal?: AbortSignal): Promise<boolean>;
 }
 
 /** Compiled snapshots by hash. */

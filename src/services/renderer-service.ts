@@ -34,6 +34,8 @@ export interface RenderCall {
   readonly traceId: string;
   /** Milliseconds since the epoch. */
   readonly deadline: number | undefined;
+  /** Aborts when the caller goes away. */
+  readonly signal: AbortSignal;
 }
 
 export interface RenderResult {
@@ -123,17 +125,18 @@ export class RendererService {
   }
 
   /**
-   * @throws InvalidInput, RenderedTooLarge, NotFound, and Unavailable if min_seq is not applied in time or a bundle is
-   * asked for that is not held while the stores are away. A render by type throws neither NotFound nor the latter.
+   * @param violations those that reading the request found
+   * @throws InvalidInput with all violations, RenderedTooLarge, NotFound, and Unavailable if min_seq is not applied in
+   * time or a bundle is asked for that is not held while the stores are away. A render by type throws neither NotFound
+   * nor the latter.
    */
-  async render(call: RenderCall, input: RenderInput): Promise<RenderResult> {
+  async render(call: RenderCall, input: RenderInput, violations = new Violations()): Promise<RenderResult> {
     const startedAt = this.#clock.now();
     const started = this.#clock.monotonic();
-    const violations = new Violations();
     checkRenderInput(violations, input);
     violations.throwIfAny();
     const target = input.target!;
-    if (input.minSeq > 0) await this.#waitFor(input.minSeq, call.deadline);
+    if (input.minSeq > 0) await this.#waitFor(input.minSeq, call);
 
     const map = this.#routes.loaded;
     const seq = map?.seq ?? 0;
@@ -215,9 +218,9 @@ export class RendererService {
     };
   }
 
-  async #waitFor(minSeq: number, deadline: number | undefined): Promise<void> {
+  async #waitFor(minSeq: number, { deadline, signal }: RenderCall): Promise<void> {
     const until = deadline === undefined ? this.#clock.now() + MIN_SEQ_WAIT_MS : deadline - ANSWER_MARGIN_MS;
-    if (await this.#routes.applied(minSeq, until)) return;
+    if (await this.#routes.applied(minSeq, until, signal)) return;
     const appliedSeq = this.#routes.loaded?.seq ?? 0;
     throw new Unavailable(
       'SEQ_NOT_APPLIED',

@@ -9,6 +9,9 @@ import type { Document } from '../domain/document.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { CapturePolicy, PromptType } from '../domain/prompt-type.ts';
 
+/** The database notification of every write; its payload is the seq of the write's last change (spec section 4). */
+export const CHANGE_NOTIFICATION = 'platen_change';
+
 export interface TenantRecord {
   readonly tenant: string;
   /** Empty for the root. */
@@ -208,7 +211,11 @@ export interface BundleStore {
     templateId: string,
   ): Promise<{ tenant: string; bundleId: string; channel: string; version: string }[]>;
   /** For each of the tenants that has published exactly this version of an unarchived bundle: its bundle_hash. */
-  versionHashes(tenants: readonly string[], id: string, version: string): Promise<{ tenant: string; bundleHash: string }[]>;
+  versionHashes(
+    tenants: readonly string[],
+    id: string,
+    version: string,
+  ): Promise<{ tenant: string; bundleHash: string }[]>;
 }
 
 export interface ReleaseStore {
@@ -216,7 +223,10 @@ export interface ReleaseStore {
   head(tenant: string, bundleId: string, channel: string): Promise<ReleaseRecord | undefined>;
   /** The heads of all channels of a bundle, by channel. */
   heads(tenant: string, bundleId: string): Promise<ReleaseRecord[]>;
-  /** The latest first (by seq); channel '' means all; `after` is the seq of the last item of the page before (0: from the start). */
+  /**
+   * The latest first (by seq); channel '' means all; `after` is the seq of the last item of the page before (0: from
+   * the start).
+   */
   list(tenant: string, bundleId: string, channel: string, after: number, limit: number): Promise<ReleaseRecord[]>;
   /** The latest release before `revision` on the channel that satisfies the condition on its version. */
   findBefore(
@@ -246,7 +256,10 @@ export interface ChangeFilter {
 
 export interface ChangeStore {
   find(seq: number): Promise<ChangeRecord | undefined>;
-  /** The latest first; empty filter members mean any; `before` is the seq of the last item of the page before (0: from the start). */
+  /**
+   * The latest first; empty filter members mean any; `before` is the seq of the last item of the page before (0: from
+   * the start).
+   */
   list(filter: ChangeFilter, before: number, limit: number): Promise<ChangeRecord[]>;
 }
 
@@ -319,7 +332,10 @@ export interface ReceiptStore {
   find(renderId: string): Promise<ChainedReceipt | undefined>;
   /** Undefined: none was captured, or it was erased. */
   findInputs(renderId: string): Promise<CapturedInputs | undefined>;
-  /** By render_id, descending; empty filter members mean any; `before` is the render_id of the last item of the page before ('': from the start). */
+  /**
+   * By render_id, descending; empty filter members mean any; `before` is the render_id of the last item of the page
+   * before ('': from the start).
+   */
   list(filter: ReceiptFilter, before: string, limit: number): Promise<ChainedReceipt[]>;
 }
 

@@ -232,7 +232,7 @@ async function referrers(tx: WriteTransaction, { tenant, id }: DraftRecord): Pro
   }
   for (const { tenant: owner, bundleId, channel, version } of await tx.bundles.releasedPinning(tenant, id)) {
     const subject = `${owner}/${bundleId}#${channel}`;
-    const description = `channel ${channel} of bundle ${owner}/${bundleId} points at ${version}, which is built from it`;
+    const description = `the channel points at version ${version}, which is built from it`;
     obstacles.push({ type: 'RELEASE', subject, description });
   }
   return obstacles;

@@ -103,7 +103,12 @@ export class TenantService {
     return this.#stores.tenants.list(after, limit);
   }
 
-  #append(tx: WriteTransaction, action: 'CREATE' | 'UPDATE', record: TenantRecord, beforeHash: string): Promise<number> {
+  #append(
+    tx: WriteTransaction,
+    action: 'CREATE' | 'UPDATE',
+    record: TenantRecord,
+    beforeHash: string,
+  ): Promise<number> {
     return tx.appendChange({
       action,
       tenant: record.tenant,
@@ -130,7 +135,7 @@ async function checkMove(violations: Violations, tx: WriteTransaction, tenant: s
   }
   await requireTenant(tx, parent);
   if ((await tx.tenants.subtree(tenant)).includes(parent)) {
-    violations.add('parent', 'CYCLE', `${parent} is ${tenant} or a descendant of it; choose a tenant outside its subtree`);
+    violations.add('parent', 'CYCLE', `${parent} is ${tenant} or a descendant of it; choose another`);
   }
 }
 

@@ -1,13 +1,16 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Cancelled, DeadlineExceeded, DomainError, InvalidInput } from '../domain/errors.ts';
-import type { Repeatable, WriteCall, Writes, WriteTransaction } from '../services/stores.ts';
+import {
+  CHANGE_NOTIFICATION,
+  type Repeatable,
+  type WriteCall,
+  type Writes,
+  type WriteTransaction,
+} from '../services/stores.ts';
 import type { Database } from './database.ts';
 import { RequestEntity } from './entities/request.ts';
 import { domainError, driverCode } from './errors.ts';
 import { PostgresWriteTransaction } from './write-transaction.ts';
-
-/** The channel that tells replicas of new changes; the payload is the seq of the last one. */
-export const CHANGE_CHANNEL = 'platen_change';
 
 const REPEATABLE_FOR_MS = 24 * 60 * 60 * 1000;
 const PURGE_BATCH = 1000;
@@ -120,7 +123,7 @@ export class PostgresWrites implements Writes {
         seq: tx.seq,
       });
     }
-    if (tx.seq > 0) await em.execute('select pg_notify(?, ?)', [CHANGE_CHANNEL, String(tx.seq)]);
+    if (tx.seq > 0) await em.execute('select pg_notify(?, ?)', [CHANGE_NOTIFICATION, String(tx.seq)]);
     return { answer, seq: tx.seq };
   }
 

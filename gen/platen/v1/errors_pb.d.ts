@@ -28,7 +28,7 @@ export enum ErrorReason {
 
   /**
    * INVALID_ARGUMENT. The request breaks rules; google.rpc.BadRequest lists every breach at once. Where they are more
-   * than a trailer holds (32 KiB), the metadata has their whole number as "violations".
+   * than 500 or than a trailer holds (32 KiB), the metadata has their whole number as "violations".
    *
    *     {"code": "INVALID_ARGUMENT", "reason": "INVALID_INPUT", "fieldViolations": [
    *       {"field": "draft.content", "reason": "LONE_BRACE",
@@ -57,7 +57,8 @@ export enum ErrorReason {
   REQUEST_ID_REUSED = 3,
 
   /**
-   * INVALID_ARGUMENT. Variables of a render are missing or ill-typed; google.rpc.BadRequest names every one.
+   * INVALID_ARGUMENT. Variables of a render are missing or ill-typed; google.rpc.BadRequest names every one. Or the
+   * merged values are more than 256 KiB as JSON; then it names "variables".
    *
    *     {"code": "INVALID_ARGUMENT", "reason": "VARIABLES_INVALID", "fieldViolations": [
    *       {"field": "variables.user_name", "reason": "MISSING", "description": "a STRING is required"}]}

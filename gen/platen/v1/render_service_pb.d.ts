@@ -102,15 +102,16 @@ export declare type RenderRequest = Message<"platen.v1.RenderRequest"> & {
   channel: string;
 
   /**
-   * Values by variable name, at most 256 KiB as JSON. null counts as missing. Those that the prompt does not declare
-   * are ignored with a warning.
+   * Values by variable name, at most 10,000 and 256 KiB as JSON, nested at most 64 levels deep. null counts as missing.
+   * Those that the prompt does not declare are ignored with a warning. What the values, the tenant's and the declared
+   * defaults merge to is at most 256 KiB as JSON as well.
    *
    * @generated from field: map<string, google.protobuf.Value> variables = 5;
    */
   variables: { [key: string]: Value };
 
   /**
-   * Messages by placeholder name, at most 1 MiB of content in all.
+   * Messages by placeholder name: at most 64 placeholders, with 10,000 messages and 1 MiB of content in all.
    *
    * @generated from field: map<string, platen.v1.MessageList> placeholders = 6;
    */
@@ -415,14 +416,14 @@ export declare type PreviewRequest = Message<"platen.v1.PreviewRequest"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Sample values by variable name, at most 256 KiB as JSON.
+   * Sample values by variable name, at most 10,000 and 256 KiB as JSON, nested at most 64 levels deep.
    *
    * @generated from field: map<string, google.protobuf.Value> variables = 8;
    */
   variables: { [key: string]: Value };
 
   /**
-   * Sample messages by placeholder name, at most 1 MiB of content in all.
+   * Sample messages by placeholder name: at most 64 placeholders, with 10,000 messages and 1 MiB of content in all.
    *
    * @generated from field: map<string, platen.v1.MessageList> placeholders = 9;
    */
@@ -449,7 +450,7 @@ export declare const PreviewRequestSchema: GenMessage<PreviewRequest>;
  */
 export declare type VariableProblem = Message<"platen.v1.VariableProblem"> & {
   /**
-   * The variable.
+   * The variable; empty: all together.
    *
    * @generated from field: string name = 1;
    */

@@ -399,7 +399,8 @@ export declare type TemplateDraft = Message$1<"platen.v1.TemplateDraft"> & {
   content: string;
 
   /**
-   * At most 128 declarations; none: every placeholder is a required STRING.
+   * At most 128 declarations, their defaults together at most 256 KiB as JSON; none: every placeholder is a required
+   * STRING.
    *
    * @generated from field: repeated platen.v1.Variable variables = 3;
    */
@@ -696,7 +697,8 @@ export declare type BundleDraft = Message$1<"platen.v1.BundleDraft"> & {
   personality?: TemplateRef | undefined;
 
   /**
-   * At most 64, in order.
+   * At most 64, in order. Their templates and the personality declare at most 128 variables together, the defaults at
+   * most 256 KiB as JSON.
    *
    * @generated from field: repeated platen.v1.Section sections = 2;
    */

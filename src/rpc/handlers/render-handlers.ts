@@ -1,5 +1,4 @@
 import { Violations } from '../../domain/errors.ts';
-import { checkRenderInput } from '../../services/render-input.ts';
 import type { PreviewService } from '../../services/preview-service.ts';
 import type { RendererService } from '../../services/renderer-service.ts';
 import { RenderService as RenderRpc } from '../../../gen/platen/v1/render_service_pb.js';
@@ -14,11 +13,7 @@ export function renderHandlers(renderer: RendererService, previews: PreviewServi
     render: async (context, request) => {
       const violations = new Violations();
       const input = readRender(violations, request);
-      if (violations.size > 0) {
-        checkRenderInput(violations, input);
-        violations.throwIfAny();
-      }
-      return writeRender(await renderer.render(context, input), request.view);
+      return writeRender(await renderer.render(context, input, violations), request.view);
     },
 
     preview: async (_context, request) => {

@@ -4,10 +4,12 @@ import type { Violations } from '../../domain/errors.ts';
 /** 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z, the bounds of google.protobuf.Timestamp, in seconds. */
 const MIN_SECONDS = -62_135_596_800n;
 const MAX_SECONDS = 253_402_300_799n;
+/** The last millisecond that a Timestamp, and the database, can tell. */
+const MAX_MS = Number(MAX_SECONDS) * 1_000 + 999;
 
 /**
  * The bound of a span of time, in milliseconds: rounded up, so that what has milliseconds only is before or after it
- * as it is before or after the Timestamp. One that is no valid Timestamp is a violation.
+ * as it is before or after the Timestamp, but not beyond the year 9999. One that is no valid Timestamp is a violation.
  */
 export function readBound(violations: Violations, field: string, time: Timestamp | undefined): Date | undefined {
   if (time === undefined) return undefined;
@@ -17,5 +19,5 @@ export function readBound(violations: Violations, field: string, time: Timestamp
     violations.add(field, 'OUT_OF_RANGE', description);
     return undefined;
   }
-  return new Date(Number(seconds) * 1_000 + Math.ceil(nanos / 1_000_000));
+  return new Date(Math.min(Number(seconds) * 1_000 + Math.ceil(nanos / 1_000_000), MAX_MS));
 }

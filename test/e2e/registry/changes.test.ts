@@ -134,7 +134,8 @@ describe('the change log of the registry', () => {
           trace_id: change.traceId,
           prev,
         };
-        prev = createHash('sha256').update(canonicalize(entry)!).digest('hex');
+        const valued = Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== ''));
+        prev = createHash('sha256').update(canonicalize(valued)!).digest('hex');
         assert.equal(change.chainHash, prev, `seq ${change.seq}`);
       }
     });
@@ -224,6 +225,7 @@ describe('the change log of the registry', () => {
       assert.deepEqual(published?.detail, {
         version: '1.0.0',
         edit_version: 1,
+        draft_hash: (await brand.bundleDraft('chat')).draftHash,
         pins: [{ tenant: brand.tenant, template_id: 'hello', version: '1.0.0' }],
       });
       assert.equal((await documentsOf(published!)).afterJson, canonicalJson);
@@ -234,7 +236,7 @@ describe('the change log of the registry', () => {
         targets: [{ version: '1.0.0', bundle_hash: bundleHash, weight: 100 }],
       });
       assert.deepEqual([released?.beforeHash, released?.afterHash], ['', bundleHash]);
-      assert.deepEqual(activated?.detail, { bundle_id: 'chat', revision: 1 });
+      assert.deepEqual(activated?.detail, { bundle_id: 'chat', previous_bundle_id: '', revision: 1 });
 
       await brand.withdraw('chat');
       const withdrawn = await latest();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { RenderView } from '../../../gen/platen/v1/render_service_pb.js';
 import { PromptType, Role, VariableType } from '../../../gen/platen/v1/resources_pb.js';
-import type { JsonObject } from '../../../src/domain/json.ts';
+import type { Json, JsonObject } from '../../../src/domain/json.ts';
 import { valuesOf } from '../../../src/rpc/mapping/struct.ts';
 import { Brand, freshId, placeholder, section, type VariableInit } from '../../support/authoring.ts';
 import { canonicalHash } from '../../support/independent-hash.ts';
@@ -317,16 +317,59 @@ describe('what a render is given', () => {
       assert.deepEqual(failed.violations, ['variables TOO_LARGE']);
     });
 
-    it('128 of them, with names of the grammar and finite numbers', async () => {
-      const many = Object.fromEntries(Array.from({ length: 129 }, (_, index) => [`v${index}`, '']));
-      assert.deepEqual((await failure(rendered('hi', many))).violations, ['variables TOO_MANY']);
-      const odd = { Name: '', '1st': '', ok: [Number.NaN], fine: { deep: Number.POSITIVE_INFINITY } };
+    it('10,000 of them, with finite numbers', async () => {
+      const most = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`${index}th`, '']));
+      assert.equal((await rendered('hi', most)).text, 'hi');
+      assert.deepEqual((await failure(rendered('hi', { ...most, more: '' }))).violations, ['variables TOO_MANY']);
+      const odd = { ok: [Number.NaN], fine: { deep: Number.POSITIVE_INFINITY } };
       assert.deepEqual((await failure(rendered('hi', odd))).violations, [
-        'variables.1st BAD_FORMAT',
-        'variables.Name BAD_FORMAT',
         'variables.fine.deep NOT_FINITE',
         'variables.ok[0] NOT_FINITE',
       ]);
+    });
+
+    it('64 levels each', async () => {
+      const lists = (levels: number) => JSON.parse('['.repeat(levels) + ']'.repeat(levels)) as Json;
+      const variables = [{ name: 'deep', type: VariableType.LIST }];
+      assert.equal((await rendered('{deep}', { deep: lists(64) }, variables)).text.length, 128);
+      const failed = await failure(rendered('{deep}', { deep: lists(65) }, variables));
+      assert.deepEqual(failed.violations, [`variables.deep${'[0]'.repeat(64)} TOO_LARGE`]);
+    });
+
+    it('256 KiB with what the tenant and the defaults give', async () => {
+      const brand = await Brand.create(platen.clients);
+      const half = 'x'.repeat(128 * KIB);
+      const { tenant } = brand;
+      await platen.clients.tenants.updateTenant({ tenant, variables: valuesOf({ name: half }), editVersion: 1 });
+      const { bundleId } = await bundleOf(brand, '{name}{text}', [
+        { name: 'name', type: VariableType.STRING },
+        { name: 'text', type: VariableType.STRING },
+      ]);
+      const ask = (text: string) => render({ tenant, target: byBundle(bundleId), variables: valuesOf({ text }) });
+      const most = 128 * KIB - '{"name":"","text":""}'.length;
+      assert.equal((await ask('x'.repeat(most))).text.length, half.length + most);
+      const failed = await failure(ask('x'.repeat(most + 1)));
+      assert.equal(failed.reason, 'VARIABLES_INVALID');
+      assert.deepEqual(failed.violations, ['variables TOO_LARGE']);
+    });
+  });
+
+  describe('Placeholders are bounded in number', () => {
+    const said = { role: Role.USER, content: '' };
+
+    it('64 of them, with 10,000 messages in all', async () => {
+      const { tenant } = await Brand.create(platen.clients);
+      const target = byType(PromptType.GREETING);
+      const names = Array.from({ length: 65 }, (_, index) => `p${index}`);
+      const ask = (count: number, messages: number) => {
+        const list = { messages: Array.from({ length: messages }, () => said) };
+        const placeholders = Object.fromEntries(names.slice(0, count).map((name) => [name, list]));
+        return render({ tenant, target, placeholders });
+      };
+      assert.equal((await ask(64, 1)).warnings.length, 65);
+      assert.deepEqual((await failure(ask(65, 1))).violations, ['placeholders TOO_MANY']);
+      assert.ok((await ask(10, 1_000)).text);
+      assert.deepEqual((await failure(ask(11, 1_000))).violations, ['placeholders TOO_MANY']);
     });
   });
 
@@ -362,11 +405,11 @@ describe('what a render is given', () => {
           tenant: 't'.repeat(129),
           target: byBundle('', { version: '1.0' }),
           channel: 'c'.repeat(129),
-          variables: valuesOf({ A: 1 }),
+          variables: valuesOf({ a: Number.NaN }),
           placeholders: { history },
           minSeq: -1n,
           requestId: 'r'.repeat(129),
-          labels: { ...labels, ['k'.repeat(129)]: '', v: 'v'.repeat(129) },
+          labels: { ['k'.repeat(129)]: '', v: 'v'.repeat(129), ...labels },
           fallbackText: 'x'.repeat(MIB + 1),
           view: 9 as RenderView,
         }),
@@ -386,7 +429,7 @@ describe('what a render is given', () => {
         'placeholders.history.messages[1].role OUT_OF_RANGE',
         'request_id TOO_LONG',
         'tenant TOO_LONG',
-        'variables.A BAD_FORMAT',
+        'variables.a NOT_FINITE',
         'view OUT_OF_RANGE',
       ].toSorted());
     });

@@ -182,6 +182,19 @@ describe('what a preview shows', () => {
       assert.deepEqual([shown.missingVariables, shown.invalidVariables], [[], []]);
     });
 
+    it('what the values come to together', async () => {
+      const half = 'x'.repeat(128 * 1024);
+      const text = { name: 'text', type: VariableType.STRING };
+      const shown = await previewOf(
+        { content: '{name}{text}', variables: [{ name: 'name', type: VariableType.STRING }, text] },
+        { variables: valuesOf({ name: half }), tenantVariables: valuesOf({ text: half }) },
+      );
+      assert.equal(shown.text, half + half);
+      assert.deepEqual([shown.renderable, shown.variablesHash], [false, '']);
+      assert.deepEqual(shown.invalidVariables.map(({ name }) => name), ['']);
+      assert.match(shown.invalidVariables[0]!.message, /at most 262144 are allowed$/);
+    });
+
     it('tenant variables may be overridden, and taken away', async () => {
       const brand = await Brand.create(platen.clients, { variables: { brand_name: 'Base', hotline: '110' } });
       const { tenant } = await brand.child({ variables: { brand_name: 'Child' } });
@@ -245,7 +258,7 @@ describe('what a preview shows', () => {
     it('of a preview without a subject', async () => {
       const failed = await failure(
         preview({
-          variables: valuesOf({ A: 1 }),
+          variables: valuesOf({ a: Number.NaN }),
           tenantVariables: valuesOf({ b: Number.NaN }),
           placeholders: { p: { messages: [{ role: Role.UNSPECIFIED, content: 'x'.repeat(1024 * 1024 + 1) }] } },
         }),
@@ -256,20 +269,23 @@ describe('what a preview shows', () => {
         'placeholders.p.messages[0].role UNSPECIFIED',
         'subject REQUIRED',
         'tenant_variables.b NOT_FINITE',
-        'variables.A BAD_FORMAT',
+        'variables.a NOT_FINITE',
       ]);
     });
 
     it('of unsaved template content', async () => {
       const failed = await failure(
-        previewOf({ content: 'a } and {{name}}', variables: [{ name: 'X' }] }, { variables: valuesOf({ A: 1 }) }),
+        previewOf(
+          { content: 'a } and {{name}}', variables: [{ name: 'X' }] },
+          { variables: valuesOf({ a: Number.NaN }) },
+        ),
       );
       assert.deepEqual(failed.violations, [
         'template_content.content DOUBLE_BRACE',
         'template_content.content LONE_BRACE',
         'template_content.variables[0].name BAD_FORMAT',
         'template_content.variables[0].type UNSPECIFIED',
-        'variables.A BAD_FORMAT',
+        'variables.a NOT_FINITE',
       ]);
     });
 

@@ -86,6 +86,7 @@ describe('receipts of renders', () => {
         requestedBundleId: bundleId,
         requestedVersion: '',
         requestedType: PromptType.UNSPECIFIED,
+        capturePolicy: CapturePolicy.VARIABLES,
         tenant: brand.tenant,
         bundleId,
         version: '1.0.0',
@@ -289,6 +290,16 @@ describe('receipts of renders', () => {
       const later = timestampFromDate(new Date(timestampDate(two.time!).getTime() + 1));
       assert.deepEqual(await ids({ tenant, startTime: one.time!, endTime: later }), [two.renderId, one.renderId]);
       assert.deepEqual(await ids({ tenant, startTime: later }), []);
+    });
+
+    it('from the first moment of time to the last', async () => {
+      const { tenant } = await Brand.create(platen.clients);
+      const { renderId } = await render({ tenant, target: byType(PromptType.GREETING) });
+      const first = { seconds: -62_135_596_800n, nanos: 0 };
+      const last = { seconds: 253_402_300_799n, nanos: 999_999_999 };
+      assert.deepEqual(await ids({ tenant, startTime: first, endTime: last }), [renderId]);
+      assert.deepEqual(await ids({ tenant, startTime: last }), []);
+      assert.deepEqual(await ids({ tenant, endTime: first }), []);
     });
   });
 });

@@ -54,7 +54,7 @@ describe('Commands cover the services: platen bundle', () => {
     });
   });
 
-  it('get shows the draft as a file has it', async () => {
+  it('get prints the draft as a file has it, and the rest on standard error', async () => {
     const { calls, ...outcome } = await runAgainst(
       { bundles: { getBundle: () => ({ bundle: BUNDLE }) } },
       ['bundle', 'get', 'welcome', '--tenant', 'acme'],
@@ -62,15 +62,15 @@ describe('Commands cover the services: platen bundle', () => {
     assert.deepEqual(calls[0]!.request, { tenant: 'acme', bundleId: 'welcome' });
     assert.deepEqual(outcome, {
       exitCode: 0,
-      stdout: `bundle          acme/welcome
+      stdout: FILE,
+      stderr: `bundle          acme/welcome
 edit_version    2
 draft_hash      d4af7
 latest_version  1.0.0
 created         2026-01-31T08:00:00.000Z
 updated         2026-01-31T08:05:00.000Z by ${ACTOR}
 
-${FILE}`,
-      stderr: '',
+`,
     });
   });
 
@@ -193,13 +193,14 @@ Nothing was saved. Merge these changes into yours, then run:
     );
   });
 
-  it('show-version shows hashes, pins and content', async () => {
-    const { stdout } = await runAgainst(
+  it('show-version prints the content as a file has it, hashes and pins on standard error', async () => {
+    const { stdout, stderr } = await runAgainst(
       { bundles: { getBundleVersion: () => ({ version: BUNDLE_VERSION }) } },
       ['bundle', 'show-version', 'welcome', '1.0.0', '--tenant', 'acme'],
     );
+    assert.equal(stdout, FILE);
     assert.equal(
-      stdout,
+      stderr,
       `bundle            acme/welcome@1.0.0
 edit_version      2
 bundle_hash       b00d1e
@@ -210,7 +211,7 @@ pinned templates
   default/voice@1.2.0
   acme/hello@1.0.0
 
-${FILE}`,
+`,
     );
   });
 

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { PassThrough } from 'node:stream';
 import { Code } from '@connectrpc/connect';
 import { BadRequestSchema } from '../../../gen/google/rpc/error_details_pb.js';
 import { addClientCommands, newProgram, runProgram } from '../../../src/cli/index.ts';
+import type { Output, Terminal } from '../../../src/cli/terminal.ts';
 import { BUNDLE, BUNDLE_VERSION, TEMPLATE, TEMPLATE_VERSION, TENANT } from '../../support/cli/answers.ts';
 import { runAgainst, runCommand } from '../../support/cli/run-command.ts';
 import { refusal, type Script } from '../../support/cli/scripted-server.ts';
@@ -93,8 +95,10 @@ const COMMANDS = [
 describe('Every command speaks JSON', () => {
   for (const command of COMMANDS) {
     it(`platen ${command} --json prints one JSON document`, async () => {
-      const { stdout, exitCode } = await runAgainst(EVERYTHING, [...command.split(' '), '--json'], { stdin: '' });
+      const args = [...command.split(' '), '--json'];
+      const { stdout, stderr, exitCode } = await runAgainst(EVERYTHING, args, { stdin: '' });
       assert.equal(exitCode, 0);
+      if (/ (get|show-version) /.test(command)) assert.equal(stderr, '');
       assert.equal(typeof JSON.parse(stdout), 'object');
       const plain = await runAgainst(EVERYTHING, command.split(' '), { stdin: '' });
       assert.equal(plain.exitCode, 0);
@@ -230,6 +234,32 @@ describe('Errors print the reason and every violation', () => {
   it('--help names the values that an option may have', async () => {
     const { stdout } = await runCommand(['audit', 'changes', '--help']);
     assert.match(stdout.replaceAll(/\s+/g, ' '), /\(choices: "TENANT", "TEMPLATE", "BUNDLE", "ACTIVATION"\)/);
+  });
+
+  describe('a reader that closes its pipe early', () => {
+    const failing = (code: string) => {
+      const stream = new PassThrough();
+      const write = (): boolean => stream.emit('error', Object.assign(new Error('write failed'), { code }));
+      return Object.assign(stream, { write }) as Output;
+    };
+    const run = async (code: string): Promise<Terminal> => {
+      const terminal: Terminal = { stdin: process.stdin, stdout: failing(code), stderr: failing('EPIPE'), env: {} };
+      const program = newProgram(terminal);
+      program.command('say').action(() => {
+        terminal.stderr.write('much');
+        terminal.stdout.write('more');
+      });
+      await runProgram(program, ['say'], terminal);
+      return terminal;
+    };
+
+    it('is no error', async () => {
+      assert.equal((await run('EPIPE')).exitCode, undefined);
+    });
+
+    it('is told from a disk that is full', async () => {
+      assert.equal((await run('ENOSPC')).exitCode, 1);
+    });
   });
 
   it('an exit code that the process has already is left alone by success', async () => {

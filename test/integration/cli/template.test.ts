@@ -64,7 +64,7 @@ describe('Commands cover the services: platen template', () => {
     ]);
   });
 
-  it('get shows the draft as a file has it', async () => {
+  it('get prints the draft as a file has it, and the rest on standard error', async () => {
     const { calls, ...outcome } = await runAgainst(
       { templates: { getTemplate: () => ({ template: { ...TEMPLATE, archiveTime: at(7) } }) } },
       ['template', 'get', 'hello', '--tenant', 'acme'],
@@ -72,7 +72,8 @@ describe('Commands cover the services: platen template', () => {
     assert.deepEqual(calls[0]!.request, { tenant: 'acme', templateId: 'hello' });
     assert.deepEqual(outcome, {
       exitCode: 0,
-      stdout: `template        acme/hello
+      stdout: FILE,
+      stderr: `template        acme/hello
 edit_version    2
 draft_hash      d4af7
 latest_version  1.0.0
@@ -80,8 +81,7 @@ created         2026-01-31T08:00:00.000Z
 updated         2026-01-31T08:05:00.000Z by ${ACTOR}
 archived        2026-01-31T08:07:00.000Z
 
-${FILE}`,
-      stderr: '',
+`,
     });
   });
 
@@ -168,20 +168,21 @@ old       GREETING          2             2026-01-31T08:05:00.000Z  ${ACTOR}  ar
     );
   });
 
-  it('show-version shows the content', async () => {
-    const { calls, stdout } = await runAgainst(
+  it('show-version prints the content as a file has it, and the rest on standard error', async () => {
+    const { calls, stdout, stderr } = await runAgainst(
       { templates: { getTemplateVersion: () => ({ version: TEMPLATE_VERSION }) } },
       ['template', 'show-version', 'hello', '1.0.0', '--tenant', 'acme'],
     );
     assert.deepEqual(calls[0]!.request, { tenant: 'acme', templateId: 'hello', version: '1.0.0' });
+    assert.equal(stdout, FILE);
     assert.equal(
-      stdout,
+      stderr,
       `template       acme/hello@1.0.0
 edit_version   2
 document_hash  d0c
 published      2026-01-31T08:06:00.000Z by ${ACTOR}
 
-${FILE}`,
+`,
     );
   });
 

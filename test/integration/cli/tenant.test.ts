@@ -40,7 +40,7 @@ describe('Commands cover the services: platen tenant', () => {
     });
   });
 
-  it('get shows the tenant as a file has it', async () => {
+  it('get prints the tenant as a file has it, and the rest on standard error', async () => {
     const { calls, ...outcome } = await runAgainst(
       { tenants: { getTenant: () => ({ tenant: TENANT }) } },
       ['tenant', 'get', 'acme'],
@@ -48,19 +48,14 @@ describe('Commands cover the services: platen tenant', () => {
     assert.deepEqual(calls[0]!.request, { tenant: 'acme' });
     assert.deepEqual(outcome, {
       exitCode: 0,
-      stdout: `tenant         acme
+      stdout: 'display_name: Acme\nparent: default\ncapture_policy: VARIABLES\nvariables:\n  tone: warm\n',
+      stderr: `tenant         acme
 edit_version   3
 document_hash  d0c
 created        2026-01-31T08:00:00.000Z
 updated        2026-01-31T08:05:00.000Z by ${ACTOR}
 
-display_name: Acme
-parent: default
-capture_policy: VARIABLES
-variables:
-  tone: warm
 `,
-      stderr: '',
     });
   });
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -132,6 +134,90 @@ describe('Commands cover the services: a working day', () => {
   it('a repeated request_id gets the stored answer', async () => {
     const first = await works('tenant create twice --request-id once');
     assert.equal(await works('tenant create twice --request-id once'), first);
+  });
+
+  describe('what get prints is a file that update takes, and nothing changes', () => {
+    const unchanged = async (kind: string, name: string, hash: string): Promise<void> => {
+      const get = `${kind} get ${name}`;
+      const [before, editVersion] = [await field(get, `${kind}.${hash}`), await field(get, `${kind}.editVersion`)];
+      const path = await file('round-trip', await works(get));
+      await works(`${kind} update ${name} --file ${path} --edit-version ${editVersion}`);
+      assert.equal(await field(get, `${kind}.${hash}`), before);
+    };
+
+    before(() => works('tenant create trip --display-name Trip'));
+
+    const contents = {
+      'leading ---': '---\ntype: FAREWELL\n---\nHi {user}',
+      'the facts that get prints': 'template  acme/hello\nedit_version  2\n\n---\ntype: GREETING\n---\nHi',
+      'trailing newlines': '\n\nHi {user}\n\n\n',
+      unicode: 'Grüße 👋🏽 e\u0301 \u2028 \u00A0 你好 {user}',
+      'CRLF line ends': 'Hi {user},\r\n\r\nbye.\r\n\r\n',
+      'trailing spaces': '  Hi {user}  \n\t',
+    };
+    for (const [i, [what, content]] of Object.entries(contents).entries()) {
+      it(`of a template with ${what}`, async () => {
+        const front = `description: " a\\r\\n---\\nb: é "\nvariables:\n  - { name: user, default: "\\r\\n #x " }\n`;
+        await works(
+          `template create t${i} --tenant trip --type GREETING --file -`,
+          `---\n${front}---\n${content}\n`,
+        );
+        await unchanged('template', `t${i} --tenant trip`, 'draftHash');
+        const stored = content.replaceAll('\r\n', '\n').normalize('NFC');
+        assert.equal(await field(`template get t${i} --tenant trip`, 'template.draft.content'), stored);
+        await works(`template publish t${i} --tenant trip --version 1.0.0 --edit-version 2`);
+        const version = await file('version.md', await works(`template show-version t${i} 1.0.0 --tenant trip`));
+        await works(`template create copy${i} --tenant trip --file ${version}`);
+        assert.equal(
+          await field(`template get copy${i} --tenant trip`, 'template.draftHash'),
+          await field(`template get t${i} --tenant trip`, 'template.draftHash'),
+        );
+      });
+    }
+
+    it('of a bundle', async () => {
+      const text = {
+        type: 'GREETING',
+        description: ' ---\r\nGrüße 👋🏽\n\n',
+        sections: [{ template: 't0', version: '^1.0.0', role: 'SYSTEM' }, { placeholder: 'history' }],
+        constraints: [
+          { id: 'a', severity: 'ERROR', instruction: '- a\r\n- b\n', required_phrases: ['null', '1e3', '# x'] },
+          { id: 'b', severity: 'WARNING', forbidden_pattern: '^---$' },
+          { id: 'c', severity: 'ERROR', json_schema: { type: 'object', description: ' \n---\r\n' } },
+        ],
+        model_config: { temperature: 0.5, stop: ['\r\n', '\n---\n', ' '], seed: 1e21, none: null, empty: {} },
+      };
+      await works('bundle create b --tenant trip --file -', JSON.stringify(text));
+      await unchanged('bundle', 'b --tenant trip', 'draftHash');
+      await works('bundle publish b --tenant trip --version 1.0.0 --edit-version 2');
+      const version = await file('version.yaml', await works('bundle show-version b 1.0.0 --tenant trip'));
+      await works(`bundle create copy --tenant trip --file ${version}`);
+      assert.equal(
+        await field('bundle get copy --tenant trip', 'bundle.draftHash'),
+        await field('bundle get b --tenant trip', 'bundle.draftHash'),
+      );
+    });
+
+    it('of a tenant', async () => {
+      const list = ['\r', '\uFEFFa', {}];
+      const variables = { lines: ' \n---\r\nx\n', name: 'Grüße 👋🏽', zip: '0123', no: null, list };
+      const text = { display_name: 'Trip: "one" #1', capture_policy: 'FULL', variables };
+      await works('tenant update trip --file - --edit-version 1', JSON.stringify(text));
+      assert.deepEqual(await field('tenant get trip', 'tenant.variables'), variables);
+      await unchanged('tenant', 'trip', 'documentHash');
+    });
+  });
+
+  it('a reader of standard output may close it early, as head does', async () => {
+    const child = spawn(process.execPath, ['src/main.ts', 'template', 'get', 'hello', '--tenant', 'acme'], {
+      env: { ...process.env, PLATEN_SERVER: `http://${platen.grpcAddress}` },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    child.stdout.destroy();
+    const [stderr, [exitCode]] = await Promise.all([child.stderr.setEncoding('utf8').toArray(), once(child, 'close')]);
+    assert.match(stderr.join(''), /^template +acme\/hello\n/);
+    assert.doesNotMatch(stderr.join(''), /EPIPE/);
+    assert.equal(exitCode, 0);
   });
 
   it('the trail tells it all', async () => {

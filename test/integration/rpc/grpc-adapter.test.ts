@@ -131,13 +131,13 @@ describe('gRPC on grpc-js', () => {
     const large = (size: number) =>
       Buffer.from(toBinary(RenderRequestSchema, create(RenderRequestSchema, { fallbackText: 'x'.repeat(size) })));
 
-    it('takes 8 MiB less what the message needs, and answers as much', async () => {
-      const answer = await send(client, large(8 * 1024 * 1024 - 10)).answer;
-      assert.equal(fromBinary(RenderResponseSchema, answer).text.length, 8 * 1024 * 1024 - 10);
+    it('takes 4 MiB less what the message needs, and answers as much', async () => {
+      const answer = await send(client, large(4 * 1024 * 1024 - 10)).answer;
+      assert.equal(fromBinary(RenderResponseSchema, answer).text.length, 4 * 1024 * 1024 - 10);
     });
 
     it('refuses more with RESOURCE_EXHAUSTED', async () => {
-      const error = await refusal(send(client, large(8 * 1024 * 1024)).answer);
+      const error = await refusal(send(client, large(4 * 1024 * 1024)).answer);
       assert.equal(error.code, status.RESOURCE_EXHAUSTED);
     });
 

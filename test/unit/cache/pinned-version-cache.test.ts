@@ -14,6 +14,32 @@ class Versions implements Pick<BundleStore, 'versionHashes'> {
   }
 }
 
+describe('One flight loads a key', () => {
+  it('of an exact version, however many wait for it', async () => {
+    const versions = new Versions();
+    versions.held['default/hello@1.0.0'] = 'default-hash';
+    const cache = new PinnedVersionCache(versions, 10);
+    const candidates = [
+      { tenant: 'acme', versions: 1 },
+      { tenant: 'default', versions: 1 },
+    ];
+    const all = await Promise.all(Array.from({ length: 200 }, () => cache.find(candidates, 'hello', '1.0.0')));
+    for (const found of all) assert.deepEqual(found, { tenant: 'default', bundleHash: 'default-hash' });
+    assert.equal(versions.asked, 2);
+  });
+
+  it('and who knows of more versions does not wait for an answer as of fewer', async () => {
+    const versions = new Versions();
+    const cache = new PinnedVersionCache(versions, 10);
+    const before = cache.find([{ tenant: 'acme', versions: 1 }], 'hello', '2.0.0');
+    versions.held['acme/hello@2.0.0'] = 'acme-hash';
+    const after = cache.find([{ tenant: 'acme', versions: 2 }], 'hello', '2.0.0');
+    assert.equal(await before, undefined);
+    assert.deepEqual(await after, { tenant: 'acme', bundleHash: 'acme-hash' });
+    assert.equal(versions.asked, 2);
+  });
+});
+
 describe('An exact version is pinned', () => {
   it('to the nearest tenant that has it, and is asked for once', async () => {
     const versions = new Versions();

@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
-import { equals } from '@bufbuild/protobuf';
-import { BundleDraftSchema, TemplateDraftSchema, type Constraint } from '../../../gen/platen/v1/resources_pb.js';
-import { bundleText, constraintsText, documentText, templateText } from '../../../src/cli/draft-text.ts';
-import { parseBundleFile, parseTemplateFile } from '../../../src/cli/files.ts';
+import { create, equals } from '@bufbuild/protobuf';
+import fc from 'fast-check';
+import {
+  BundleDraftSchema,
+  TemplateDraftSchema,
+  TenantSchema,
+  type Constraint,
+} from '../../../gen/platen/v1/resources_pb.js';
+import { bundleText, constraintsText, documentText, templateText, tenantText } from '../../../src/cli/draft-text.ts';
+import { parseBundleFile, parseTemplateFile, parseTenantFile } from '../../../src/cli/files.ts';
+import { toValues } from '../../../src/cli/value.ts';
 
 const EXAMPLES = 'examples/brands';
 
@@ -64,6 +71,20 @@ Hello
   it('a bundle without parts is its type and an empty list', () => {
     const { type, draft } = parseBundleFile({ name: 'x', text: 'type: HANDOFF\n' });
     assert.equal(bundleText(type, draft), 'type: HANDOFF\nsections: []\n');
+  });
+
+  it('any text of a tenant reads back as it is', () => {
+    const marks = ['\r', '\n', '\r\n', ' ', '\t', '---', '- ', '#', ': ', 'a', '"', "'", '|', '\uFEFF', '\u2028'];
+    const part = fc.constantFrom(...marks);
+    const text = fc.oneof(fc.string({ unit: 'grapheme' }), fc.array(part).map((parts) => parts.join('')));
+    const value = fc.oneof(text, fc.array(text), fc.dictionary(text, text, { noNullPrototype: true }));
+    fc.assert(
+      fc.property(text, value, (displayName, held) => {
+        const tenant = create(TenantSchema, { displayName, variables: toValues({ held }) });
+        const again = parseTenantFile({ name: 'x', text: tenantText(tenant) });
+        assert.deepEqual([again.displayName, again.variables], [displayName, { held }]);
+      }),
+    );
   });
 
   it('constraints are of every kind', () => {

@@ -81,6 +81,34 @@ how are you?
       assert.equal(parseTemplateFile(source('---\n---\n\nHi\n\n')).draft.content, '\nHi\n');
     });
 
+    for (const text of ['\n---\ntype: GREETING\n---\nHi\n', 'Hi\r\n--- \r\n\r\nvariables: []\r\n---\r\nHi\r\n']) {
+      it(`is refused if its front matter comes late: ${JSON.stringify(text)}`, () => {
+        assert.deepEqual(problems(() => parseTemplateFile(source(text))), [
+          'x:2: front matter begins on the first line of a file; ' +
+            'if it is meant as content, put two lines of --- before it',
+        ]);
+        const { draft } = parseTemplateFile(source(`---\n---\n${text}`));
+        assert.equal(draft.content, text.replaceAll('\r', '').slice(0, -1));
+      });
+    }
+
+    it('may have rules of --- in content alone', () => {
+      const content = 'Hi\n---\nThe types: a, b\n---';
+      assert.equal(parseTemplateFile(source(content)).draft.content, content);
+    });
+
+    for (const head of [
+      'template        acme/hello\nedit_version    2\n',
+      '\nbundle  a/b@1.0.0\r\nedit_version  11\r\n',
+    ]) {
+      it(`is refused if it is what get prints beside a file: ${JSON.stringify(head)}`, () => {
+        assert.deepEqual(problems(() => parseTemplateFile(source(`${head}\n---\ntype: GREETING\n---\nHi\n`))), [
+          'x:1: this is what get and show-version print on standard error, not a template; ' +
+            'keep standard output only, or if it is meant as content, put two lines of --- before it',
+        ]);
+      });
+    }
+
     it('is refused if its front matter has no end', () => {
       assert.deepEqual(problems(() => parseTemplateFile(source('---\ntype: GREETING\nHello'))), [
         'x:1: the front matter is not closed by a line of ---',

@@ -139,6 +139,20 @@ describe('A bundle is bounded', () => {
     assert.deepEqual(build(names(90, 128)), []);
     assert.deepEqual(build(names(90, 129)), ['draft.sections TOO_MANY']);
   });
+
+  it('defaults of several templates, 256 KiB as JSON', () => {
+    const half = 'x'.repeat(128 * 1024);
+    const rest = 256 * 1024 - '{"a":"","b":""}'.length - half.length;
+    const build = (length: number) => {
+      const one = template({ content: '{a}', variables: [declaration({ name: 'a', default: half })] });
+      const b = declaration({ name: 'b', default: 'x'.repeat(length) });
+      const templates = [one, template({ content: '{b}', variables: [b] }), one];
+      const draft = bundle({ sections: [SYSTEM, USER, SYSTEM] });
+      return refusalsOf((violations) => buildSnapshot(violations, draft, templates));
+    };
+    assert.deepEqual(build(rest), []);
+    assert.deepEqual(build(rest + 1), ['draft.sections TOO_LARGE']);
+  });
 });
 
 describe('Preview renders drafts, versions and unsaved content', () => {

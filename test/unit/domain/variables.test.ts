@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Json, JsonObject } from '../../../src/domain/json.ts';
 import {
+  checkSentValues,
   checkValues,
   compileVariables,
   type EffectiveDeclaration,
@@ -340,6 +341,80 @@ describe('Variables are bounded in total', () => {
       'variables.Not ok BAD_FORMAT',
       'variables.n[0] NOT_FINITE',
     ]);
+  });
+});
+
+describe('Values of a request are bounded in total', () => {
+  function sentRefusals(values: JsonObject): string[] {
+    return refusalsOf((violations) => checkSentValues(violations, 'variables', values));
+  }
+
+  function list(levels: number): Json {
+    return levels === 0 ? 1 : [list(levels - 1)];
+  }
+
+  it('at most 10,000; more are not looked at', () => {
+    const most = Array.from({ length: 10_000 }, (_, index) => [`Any name ${index}`, null] as const);
+    assert.deepEqual(sentRefusals(Object.fromEntries(most)), []);
+    assert.deepEqual(sentRefusals({ ...Object.fromEntries(most), more: Number.NaN }), ['variables TOO_MANY']);
+  });
+
+  it('each with at most 64 levels, and named if it has more', () => {
+    assert.deepEqual(sentRefusals({ a: list(64) }), []);
+    assert.deepEqual(sentRefusals({ a: list(64), b: list(65) }), ['variables.b TOO_LARGE']);
+  });
+
+  it('at most 256 KiB of canonical JSON', () => {
+    assert.deepEqual(sentRefusals({ a: 'x'.repeat(256 * 1024 - 8) }), []);
+    assert.deepEqual(sentRefusals({ a: 'x'.repeat(256 * 1024 - 7) }), ['variables TOO_LARGE']);
+  });
+});
+
+describe('Defaults are bounded in total', () => {
+  const half = 'x'.repeat(128 * 1024);
+
+  it('at most 256 KiB of canonical JSON by name in one template', () => {
+    const rest = 256 * 1024 - '{"a":"","b":""}'.length - half.length;
+    const a = { name: 'a', default: half };
+    assert.deepEqual(refusals(a, { name: 'b', default: 'x'.repeat(rest) }, { name: 'c' }), []);
+    assert.deepEqual(refusals(a, { name: 'b', default: 'x'.repeat(rest + 1) }), ['v TOO_LARGE']);
+  });
+});
+
+describe('Merged values are bounded in total', () => {
+  const rules: SnapshotVariables = {
+    a: { type: 'STRING' },
+    b: { type: 'LIST' },
+    c: { type: 'STRING', default: 'x'.repeat(64 * 1024) },
+  };
+  const request = { a: 'x'.repeat(128 * 1024) };
+  const rest = 256 * 1024 - '{"a":"","b":[""],"c":""}'.length - 192 * 1024;
+
+  it('at most 256 KiB of canonical JSON of request, tenant and defaults', () => {
+    assert.equal(resolve(rules, request, { b: ['x'.repeat(rest)] }).tooLarge, undefined);
+    const resolved = resolve(rules, request, { b: ['x'.repeat(rest + 1)] });
+    assert.deepEqual(variableViolations(resolved), [
+      {
+        field: 'variables',
+        reason: 'TOO_LARGE',
+        description:
+          'the values of the request, the tenant and the defaults have 262145 bytes as JSON together; ' +
+          'at most 262144 are allowed',
+      },
+    ]);
+  });
+
+  it('in bytes of UTF-8, escapes counted', () => {
+    const strings: SnapshotVariables = { a: { type: 'STRING' }, b: { type: 'STRING' } };
+    const escaped = '\u0001'.repeat(256 * 1024 / 6 / 2);
+    assert.equal(resolve(strings, { a: escaped }, { b: '' }).tooLarge, undefined);
+    assert.match(resolve(strings, { a: escaped }, { b: escaped }).tooLarge ?? '', /have 26\d{4} bytes as JSON/);
+  });
+
+  it('values that are ignored do not count', () => {
+    const long = 'x'.repeat(256 * 1024 - 100);
+    const given = { a: 'x'.repeat(100), debug: long };
+    assert.equal(resolve({ a: { type: 'STRING' } }, given, { a: long }).tooLarge, undefined);
   });
 });
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { once, EventEmitter } from 'node:events';
+import { once, EventEmitter, getEventListeners } from 'node:events';
 import type { RouteSnapshot } from '../../../src/domain/route-map.ts';
 import { tenantDocument } from '../../../src/domain/tenant.ts';
 import { RouteFeed, type ChangeLog, type LoggedChange } from '../../../src/routing/route-feed.ts';
@@ -12,16 +12,24 @@ class FakeDatabase {
   reachable = true;
   notifies = true;
   loads = 0;
+  /** Opening takes until this. */
+  opening = Promise.resolve();
+  opened = 0;
   readonly connections = new Set<{ onSeq: (seq: number) => void; onLost: (error: Error) => void }>();
 
-  readonly open = (onSeq: (seq: number) => void, onLost: (error: Error) => void): Promise<ChangeLog> => {
-    if (!this.reachable) return Promise.reject(new Error('refused'));
+  /** What happens before a page is answered. */
+  beforePage = () => {};
+
+  readonly open = async (onSeq: (seq: number) => void, onLost: (error: Error) => void): Promise<ChangeLog> => {
+    this.opened += 1;
+    await this.opening;
+    if (!this.reachable) throw new Error('refused');
     const connection = { onSeq, onLost };
     this.connections.add(connection);
     const alive = () => {
       if (!this.reachable || !this.connections.has(connection)) throw new Error('connection lost');
     };
-    return Promise.resolve({
+    return {
       load: async (): Promise<RouteSnapshot> => {
         alive();
         this.loads += 1;
@@ -30,12 +38,13 @@ class FakeDatabase {
       },
       from: async (seq, limit) => {
         alive();
+        this.beforePage();
         return this.changes.filter((each) => each.seq >= seq).slice(0, limit);
       },
       close: async () => {
         this.connections.delete(connection);
       },
-    });
+    };
   };
 
   write(overrides: Partial<LoggedChange> = {}): number {
@@ -128,6 +137,23 @@ describe('the route feed', () => {
       assert.equal(feed.map.seq, 1);
     });
 
+    it('leaves no connection that opens while the feed stops', async () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      database.opening = promise;
+      const started = assert.rejects(feed.start(), { name: 'AbortError' });
+      const stopped = feed.stop();
+      resolve();
+      await stopped;
+      await started;
+      assert.deepEqual([database.opened, database.connections.size, database.loads], [1, 0, 0]);
+    });
+
+    it('opens no connection once the feed has stopped', async () => {
+      await feed.stop();
+      await assert.rejects(feed.start(), { name: 'AbortError' });
+      assert.equal(database.opened, 0);
+    });
+
     it('unless the feed is stopped before', async () => {
       database.reachable = false;
       const refused = once(observer, 'disconnected');
@@ -187,6 +213,50 @@ describe('the route feed', () => {
       const waiting = feed.applied(5, inAMinute());
       await feed.stop();
       assert.equal(await waiting, false);
+      assert.equal(await feed.applied(5, inAMinute()), false);
+    });
+
+    it('gives up at once when the caller does', async () => {
+      await feed.start();
+      const caller = new AbortController();
+      const patient = feed.applied(2, inAMinute());
+      const waiting = feed.applied(2, inAMinute(), caller.signal);
+      assert.equal(getEventListeners(caller.signal, 'abort').length, 1);
+      caller.abort();
+      assert.equal(await waiting, false);
+      assert.equal(getEventListeners(caller.signal, 'abort').length, 0);
+      assert.equal(await feed.applied(2, inAMinute(), caller.signal), false);
+      database.write();
+      assert.equal(await patient, true);
+    });
+
+    it('leaves no timer behind when the caller gives up', async () => {
+      await feed.start();
+      const timers = () => process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length;
+      const caller = new AbortController();
+      const before = timers();
+      const waiting = feed.applied(2, inAMinute(), caller.signal);
+      assert.equal(timers(), before + 1);
+      caller.abort();
+      assert.equal(timers(), before);
+      assert.equal(await waiting, false);
+    });
+
+    it('no longer listens to the caller once it is answered', async () => {
+      await feed.start();
+      const { signal } = new AbortController();
+      const waits = [feed.applied(2, inAMinute(), signal), feed.applied(3, Date.now() + 20, signal)];
+      database.write();
+      assert.deepEqual(await Promise.all(waits), [true, false]);
+      assert.equal(getEventListeners(signal, 'abort').length, 0);
+    });
+
+    it('waits for a deadline that is farther away than a timer can be set', async () => {
+      await feed.start();
+      const applied = feed.applied(2, Date.now() + 2 ** 32);
+      assert.equal(await feed.applied(2, Date.now() + 20), false);
+      database.write();
+      assert.equal(await applied, true);
     });
   });
 
@@ -210,6 +280,34 @@ describe('the route feed', () => {
       const applied = once(observer, 'applied');
       database.reachable = true;
       assert.deepEqual(await applied, [2]);
+      assert.equal(database.loads, 1);
+    });
+
+    it('leaves no connection that opens again while the feed stops', async () => {
+      await feed.start();
+      const { promise, resolve } = Promise.withResolvers<void>();
+      database.opening = promise;
+      database.cut();
+      void feed.applied(2, inAMinute());
+      assert.equal(database.opened, 2);
+      const stopped = feed.stop();
+      resolve();
+      await stopped;
+      assert.equal(database.connections.size, 0);
+    });
+
+    it('catches up though the connection is lost between two pages', async () => {
+      await feed.start();
+      database.notifies = false;
+      for (let count = 0; count < 2_500; count += 1) database.write();
+      const lost: string[] = [];
+      observer.on('disconnected', (message: string) => lost.push(message));
+      database.beforePage = () => {
+        database.beforePage = () => {};
+        database.cut();
+      };
+      assert.equal(await feed.applied(2_501, inAMinute()), true);
+      assert.deepEqual(lost, ['terminated', 'connection lost']);
       assert.equal(database.loads, 1);
     });
 

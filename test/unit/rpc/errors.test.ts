@@ -22,6 +22,7 @@ import {
   Stale,
   Unavailable,
   type ViolationReason,
+  Violations,
 } from '../../../src/domain/errors.ts';
 import { type Status, StatusError, UnreadableRequest, outcomeOf, statusOf } from '../../../src/rpc/errors.ts';
 import { memoryLogger } from '../../support/rpc-server.ts';
@@ -242,9 +243,24 @@ describe('Every violation is reported at once', () => {
   });
 
   it('bounds the message, which repeats the details', () => {
-    const { message } = statusOf(new InvalidInput(many(400)), logger);
+    const long = many(10).map((each) => ({ ...each, description: 'x'.repeat(200) }));
+    const { message } = statusOf(new InvalidInput(long), logger);
     assert.equal(message.length, 1001);
     assert.ok(message.endsWith('…'));
+  });
+
+  it('tells how many there are, also those that were counted only', () => {
+    const violations = new Violations();
+    for (let index = 0; index < 1_000_000; index += 1) violations.add('labels', 'TOO_LONG', 'x');
+    assert.throws(
+      () => violations.throwIfAny(),
+      (error) => {
+        const status = statusOf(error, logger);
+        assert.equal(detailOf<BadRequest>(status, 'BadRequest')?.fieldViolations.length, 500);
+        assert.deepEqual(detailOf<ErrorInfo>(status, 'ErrorInfo')?.metadata, { violations: '1000000' });
+        return true;
+      },
+    );
   });
 
   it('caps referrers at 20 and tells their whole number', () => {

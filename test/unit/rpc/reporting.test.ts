@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict';
-import { InvalidInput, NotFound, Violations } from '../../../src/domain/errors.ts';
+import {
+  Cancelled,
+  DeadlineExceeded,
+  InvalidInput,
+  NotFound,
+  Unavailable,
+  Violations,
+} from '../../../src/domain/errors.ts';
 import { reporting } from '../../../src/rpc/reporting.ts';
 import { refusal } from '../../support/handler-call.ts';
 
@@ -32,6 +39,21 @@ describe('Every violation is reported at once', () => {
     });
     await assert.rejects(failing, NotFound);
   });
+
+  const elsewhere = [
+    new TypeError('a defect'),
+    new Unavailable('DATABASE_UNAVAILABLE', 'the database is away', 1_000),
+    new DeadlineExceeded(),
+    new Cancelled(),
+  ];
+  for (const error of elsewhere) {
+    it(`a ${error.name} is not hidden behind them: it is no answer to the request`, async () => {
+      const failing = reporting(found(), async () => {
+        throw error;
+      });
+      await assert.rejects(failing, error);
+    });
+  }
 
   it('the use case runs once', async () => {
     let runs = 0;

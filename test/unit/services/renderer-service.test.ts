@@ -10,6 +10,7 @@ import type { CompiledBundles, PinnedVersions, RenderObserver, Routes } from '..
 import { RendererService, STALE_AFTER_MS } from '../../../src/services/renderer-service.ts';
 import type { CapturedInputs, ReceiptRecord, ReceiptSink } from '../../../src/services/stores.ts';
 
+const GONE_NEVER = new AbortController().signal;
 const NOW = Date.parse('2026-01-31T08:00:00Z');
 const HELLO = snapshot('Hello {name}');
 const AWAY = new Unavailable('DATABASE_UNAVAILABLE', 'the database is away', 1_000);
@@ -95,7 +96,7 @@ function renderer(
   const parts = { routes, bundles: HELD, versions: PINNED, receipts, observer: observed, clock, ...given };
   const service = new RendererService(parts);
   const render = (input: Partial<RenderInput>, deadline?: number) =>
-    service.render({ caller: 'key:1', traceId: 'trace', deadline }, { ...ASKED, ...input });
+    service.render({ caller: 'key:1', traceId: 'trace', deadline, signal: GONE_NEVER }, { ...ASKED, ...input });
   return { routes, observed, receipts, render };
 }
 

@@ -22,7 +22,9 @@ const ANSWER = {
 describe('The view decides how much of the answer is filled', () => {
   const rendered: { by: RenderCall; input: RenderInput }[] = [];
   const renderer = partOf<RendererService>({
-    render: async (by, input) => {
+    render: async (by, input, violations) => {
+      if (input.target === undefined) violations!.add('target', 'REQUIRED', 'name a bundle or a type');
+      violations!.throwIfAny();
       rendered.push({ by, input });
       const place = { tenant: 'acme', bundleId: 'welcome', version: '1.0.0', channel: 'production', revision: 1 };
       const source = 'ACTIVE';
@@ -43,11 +45,12 @@ describe('The view decides how much of the answer is filled', () => {
     assert.deepEqual([by.caller, by.traceId, by.deadline], ['key:1', 't', deadline]);
   });
 
-  it('Render leaves no receipt of a request that cannot be read', async () => {
+  it('Render tells all that is wrong with a request at once, and leaves no receipt', async () => {
     const placeholders = { history: { messages: [{ role: Role.UNSPECIFIED }] } };
-    assert.deepEqual(await refusal(call(served, method.render, { target, placeholders, view: 9 as RenderView })), [
+    assert.deepEqual(await refusal(call(served, method.render, { placeholders, view: 9 as RenderView })), [
       'view OUT_OF_RANGE',
       'placeholders.history.messages[0].role UNSPECIFIED',
+      'target REQUIRED',
     ]);
     assert.deepEqual(rendered, []);
   });

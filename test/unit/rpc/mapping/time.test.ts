@@ -29,6 +29,12 @@ describe('Every render leaves a receipt', () => {
     assert.equal(read(1n, 999_999_999).time?.getTime(), 2_000);
   });
 
+  it('but not into the year 10000, which the database does not know', () => {
+    assert.equal(read(253_402_300_799n, 999_999_999).time?.toISOString(), '9999-12-31T23:59:59.999Z');
+    assert.equal(read(253_402_300_799n, 998_999_999).time?.toISOString(), '9999-12-31T23:59:59.999Z');
+    assert.equal(read(253_402_300_799n).time?.toISOString(), '9999-12-31T23:59:59.000Z');
+  });
+
   it('what is no valid Timestamp is refused', () => {
     assert.deepEqual(read(-62_135_596_801n), { time: undefined, refused: true });
     assert.deepEqual(read(253_402_300_800n), { time: undefined, refused: true });
