@@ -88,6 +88,8 @@ function spawnCommand(
     '--clear-groups',
     '--inh-caps=+dac_override',
     '--ambient-caps=+dac_override',
+    // Else access(2), by which PostgreSQL checks its own programs, ignores the capability.
+    '--securebits=+no_setuid_fixup',
   ];
   return spawn('setpriv', [...privileges, '--', program, ...args], options);
 }

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../../src/storage/embedded-postgres.ts';
 import { migrate } from '../../../src/storage/migrate.ts';
-import { currentAccount } from '../../../src/storage/postgres-account.ts';
+import { currentAccount, spawnAs } from '../../../src/storage/postgres-account.ts';
+import { postgresBinaries } from '../../../src/storage/postgres-binaries.ts';
 import { asOwner } from '../../support/postgres.ts';
 
 const OWNER = new URL('../../support/storage/embedded-owner.ts', import.meta.url).pathname;
@@ -296,6 +298,18 @@ if (IS_ROOT) {
 
     it('that only root can enter', async () => {
       await mark(await start());
+    });
+
+    it('though its programs lie there as well', async () => {
+      const { initdb } = await postgresBinaries(process.platform, process.arch);
+      const native = join(dataDir, 'native');
+      await cp(dirname(dirname(initdb)), native, { recursive: true, verbatimSymlinks: true });
+      const program = join(native, 'bin', 'initdb');
+      const options = { stdio: 'pipe', detached: false } as const;
+      const args = [`--pgdata=${join(dataDir, 'data')}`, '--auth=trust', '--no-sync'];
+      const child = await spawnAs(currentAccount(), program, args, [dataDir], options);
+      const [errors, [code]] = await Promise.all([text(child.stderr!), once(child, 'exit'), text(child.stdout!)]);
+      assert.deepEqual([code, errors], [0, '']);
     });
   });
 }

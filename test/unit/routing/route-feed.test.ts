@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once, EventEmitter, getEventListeners } from 'node:events';
+import { Unavailable } from '../../../src/domain/errors.ts';
 import type { RouteSnapshot } from '../../../src/domain/route-map.ts';
 import { tenantDocument } from '../../../src/domain/tenant.ts';
 import { RouteFeed, type ChangeLog, type LoggedChange } from '../../../src/routing/route-feed.ts';
@@ -34,7 +35,8 @@ class FakeDatabase {
         alive();
         this.loads += 1;
         const { seq, chainHash } = this.changes.at(-1)!;
-        return { seq, chainHash, tenants: [{ tenant: 'default', document: ROOT }], bundles: [], channels: [], activations: [] };
+        const tenants = [{ tenant: 'default', document: ROOT }];
+        return { seq, chainHash, tenants, bundles: [], channels: [], activations: [] };
       },
       from: async (seq, limit) => {
         alive();
@@ -152,6 +154,11 @@ describe('the route feed', () => {
       await feed.stop();
       await assert.rejects(feed.start(), { name: 'AbortError' });
       assert.equal(database.opened, 0);
+    });
+
+    it('and until then there are no pointers', () => {
+      assert.equal(feed.loaded, undefined);
+      assert.throws(() => feed.map, Unavailable);
     });
 
     it('unless the feed is stopped before', async () => {
