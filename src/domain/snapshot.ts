@@ -31,6 +31,9 @@ export interface Snapshot {
   readonly modelConfig: JsonObject | undefined;
 }
 
+/** Stands in for a template that is not there, so that the rest can be checked. */
+const UNRESOLVED: SnapshotTemplate = { syntax: 'LITERAL', content: '' };
+
 function snapshotTemplate({ syntax, content }: TemplateDraft): SnapshotTemplate {
   return { syntax, content };
 }
@@ -46,21 +49,21 @@ function refFields(field: string, draft: BundleDraft): string[] {
 /**
  * Builds the snapshot of a normalized draft. Declarations that conflict, more than 128 variables, and defaults of more
  * than 256 KiB together are violations; then the snapshot is of no use.
- * @param templates the templates that templateRefs(draft) stands for, in its order
+ * @param templates the templates that templateRefs(draft) stands for, in its order; where one is undefined, which is a
+ *   violation already, the others are checked together all the same
  * @param field path of the draft in the request
  */
 export function buildSnapshot(
   violations: Violations,
   draft: BundleDraft,
-  templates: readonly TemplateDraft[],
+  templates: readonly (TemplateDraft | undefined)[],
   field = 'draft',
 ): Snapshot {
   const fields = refFields(field, draft);
-  const sources = templateRefs(draft).map(({ templateId }, index) => ({
-    field: fields[index] as string,
-    templateId,
-    declarations: effectiveDeclarations(templates[index] as TemplateDraft),
-  }));
+  const sources = templateRefs(draft).flatMap(({ templateId }, index) => {
+    const template = templates[index];
+    return template ? [{ field: fields[index]!, templateId, declarations: effectiveDeclarations(template) }] : [];
+  });
   const variables = mergeDeclarations(violations, sources);
   const declared = Object.entries(variables);
   checkDefaults(violations, `${field}.sections`, declared);
@@ -69,7 +72,7 @@ export function buildSnapshot(
     const description = `the templates of a bundle may read at most ${MAX_VARIABLES} variables together, not ${count}`;
     violations.add(`${field}.sections`, 'TOO_MANY', description);
   }
-  const contents = templates.map(snapshotTemplate);
+  const contents = templates.map((template) => (template ? snapshotTemplate(template) : UNRESOLVED));
   const personality = draft.personality && contents.shift();
   const sections = draft.sections.map((section) =>
     'template' in section ? { role: section.role, ...(contents.shift() as SnapshotTemplate) } : section,

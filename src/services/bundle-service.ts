@@ -24,7 +24,7 @@ import type {
   Stores,
   WriteTransaction,
 } from './stores.ts';
-import { pinTemplates, placedRefs } from './template-pinning.ts';
+import { pinTemplates, placedRefs, type PlacedRef } from './template-pinning.ts';
 
 export interface BundleWritten {
   readonly bundle: DraftRecord;
@@ -61,7 +61,7 @@ export class BundleService {
     const type = requireType(violations, input.type);
     const draft = requireDraft(violations, input.draft);
     await requireTenant(tx, input.tenant);
-    if (input.draft) await shareNamed(violations, tx, input.tenant, input.draft);
+    if (input.draft) await shareNamed(violations, tx, await tx.tenants.lineage(input.tenant), input.draft);
     violations.throwIfAny();
 
     const document = bundleDocument(type!, draft!);
@@ -95,7 +95,7 @@ export class BundleService {
     const draft = requireDraft(violations, input.draft);
     const locked = await tx.lockBundle(input.tenant, input.id);
     if (locked === undefined) throw new NotFound('bundle', name(input));
-    if (input.draft) await shareNamed(violations, tx, input.tenant, input.draft);
+    if (input.draft) await shareNamed(violations, tx, await tx.tenants.lineage(input.tenant), input.draft);
     violations.throwIfAny();
 
     const current = writable(locked, 'bundle', name(input), input.editVersion);
@@ -127,7 +127,7 @@ export class BundleService {
     checkEditVersion(violations, input.editVersion);
     checkVersion(violations, 'version', input.version);
     if (input.channel) checkId(violations, 'channel', input.channel);
-    violations.throwIfAny();
+    if (input.editVersion < 1) violations.throwIfAny();
 
     const { type } = found(await tx.bundles.find(tenant, id), input);
     const active = input.activate ? await tx.lockActivation(tenant, type) : undefined;
@@ -233,21 +233,26 @@ function requireDraft(violations: Violations, draft: UncheckedBundleDraft | unde
   return undefined;
 }
 
-/** Keeps the templates that a draft names from being archived meanwhile; those that do not exist are violations. */
+/**
+ * Keeps the templates that a draft names from being archived meanwhile; those that do not exist are violations.
+ * @param lineage the bundle's tenant and its ancestors, nearest first
+ * @returns the references, undefined for those violations
+ */
 async function shareNamed(
   violations: Violations,
   tx: WriteTransaction,
-  tenant: string,
+  lineage: readonly string[],
   draft: UncheckedBundleDraft,
-): Promise<void> {
+): Promise<(PlacedRef | undefined)[]> {
   const refs = placedRefs(draft, 'draft');
-  const lineage = await tx.tenants.lineage(tenant);
   const shared = await tx.shareTemplates(lineage, [...new Set(refs.map((ref) => ref.templateId))]);
-  for (const { templateId, field } of refs) {
-    if (shared.some(({ id }) => id === templateId)) continue;
-    const description = `template ${templateId} does not exist in ${tenant} or an ancestor, or is archived`;
+  return refs.map((ref) => {
+    const { templateId, field } = ref;
+    if (shared.some(({ id }) => id === templateId)) return ref;
+    const description = `template ${templateId} does not exist in ${lineage[0]} or an ancestor, or is archived`;
     violations.add(`${field}.template_id`, 'UNRESOLVED', description);
-  }
+    return undefined;
+  });
 }
 
 /** What a locked draft is published as. @throws InvalidInput with every problem */
@@ -259,11 +264,9 @@ async function buildVersion(
 ): Promise<BundleVersionRecord> {
   const { draft } = parseBundleDocument(bundle.draft.text);
   const lineage = await tx.tenants.lineage(bundle.tenant);
-  await shareNamed(violations, tx, bundle.tenant, draft);
-  violations.throwIfAny();
-  const pinned = await pinTemplates(violations, tx, lineage, placedRefs(draft, 'draft'));
-  violations.throwIfAny();
-  const templates = pinned.map((template) => template.draft);
+  const refs = await shareNamed(violations, tx, lineage, draft);
+  const pinned = await pinTemplates(violations, tx, lineage, refs);
+  const templates = pinned.map((template) => template?.draft);
   const snapshot = buildSnapshot(violations, draft, templates);
   violations.throwIfAny();
   return {
@@ -275,7 +278,7 @@ async function buildVersion(
     snapshot: snapshotDocument(snapshot),
     personalityHash: personalityHash(snapshot),
     constraintsHash: constraintsHash(snapshot),
-    pins: pinned.map(({ pin }) => pin),
+    pins: pinned.map((template) => template!.pin),
     editVersion: bundle.editVersion,
     createTime: tx.time,
     createActor: tx.actor,

@@ -189,12 +189,14 @@ export class PreviewService {
     draft: BundleDraft,
     refs: readonly PlacedRef[],
   ): Promise<{ bundle: CompiledBundle | undefined; pins: readonly Pin[] }> {
+    const sound = violations.size === 0;
     const pinned = await pinTemplates(violations, this.#stores, lineage, refs);
-    if (violations.size > 0) return { bundle: undefined, pins: [] };
-    const templates = pinned.map(({ draft: pinnedDraft }) => pinnedDraft);
+    // Sections that are not sound are missing from the draft, and its references are no longer those that were sent.
+    if (!sound) return { bundle: undefined, pins: [] };
+    const templates = pinned.map((template) => template?.draft);
     const snapshot = buildSnapshot(violations, draft, templates, field);
     if (violations.size > 0) return { bundle: undefined, pins: [] };
-    return { bundle: compileBundle(snapshotDocument(snapshot)), pins: pinned.map(({ pin }) => pin) };
+    return { bundle: compileBundle(snapshotDocument(snapshot)), pins: pinned.map((template) => template!.pin) };
   }
 }
 

@@ -32,24 +32,33 @@ export interface Pinned {
 
 /**
  * Resolves every reference to the highest matching version of the nearest tenant that has one, like a lockfile; those
- * that resolve to nothing become violations, and are absent from the result.
+ * that resolve to nothing become violations.
  *
  * @param lineage the bundle's tenant and its ancestors, nearest first
+ * @param refs undefined: one that is known to resolve to nothing
+ * @returns what each resolved to
  */
 export async function pinTemplates(
   violations: Violations,
   stores: Stores,
   lineage: readonly string[],
-  refs: readonly PlacedRef[],
-): Promise<Pinned[]> {
-  const published = await stores.templates.published(lineage, [...new Set(refs.map((ref) => ref.templateId))]);
-  const pinned: Pinned[] = [];
-  for (const { templateId, version: range, field } of refs) {
+  refs: readonly (PlacedRef | undefined)[],
+): Promise<(Pinned | undefined)[]> {
+  const ids = new Set(refs.flatMap((ref) => (ref ? [ref.templateId] : [])));
+  const published = await stores.templates.published(lineage, [...ids]);
+  const pinned: (Pinned | undefined)[] = [];
+  for (const ref of refs) {
+    if (ref === undefined) {
+      pinned.push(undefined);
+      continue;
+    }
+    const { templateId, version: range, field } = ref;
     const pin = nearestMatch(lineage, published, templateId, range);
     if (pin === undefined) {
       const held = published.filter(({ id }) => id === templateId).flatMap(({ versions }) => versions);
       const known = held.length > 0 ? `published are ${held.join(', ')}` : 'publish the template first';
       violations.add(`${field}.version`, 'UNRESOLVED', `no version of template ${templateId} is in ${range}; ${known}`);
+      pinned.push(undefined);
       continue;
     }
     const found = await stores.templates.findVersion(pin.tenant, pin.templateId, pin.version);

@@ -189,6 +189,19 @@ describe('the registry of declarations', () => {
       assert.equal((await failure(brand.bundleVersion('chat', '1.0.0'))).code, 'NotFound');
     });
 
+    it('together with whatever else keeps the bundle from being published', async () => {
+      await brand.template('gone', 'Hello', '1.0.0');
+      const sections = [section('whole'), section('gone', '^7'), section('written')];
+      await brand.bundle('chat', { sections });
+      const { violations } = await refused(platen, () => brand.publishBundle('chat', 'v1', { channel: 'No!' }));
+      assert.deepEqual(violations, [
+        'channel BAD_FORMAT',
+        'draft.sections[1].template.template.version UNRESOLVED',
+        'draft.sections[2].template.template CONFLICT',
+        'version BAD_FORMAT',
+      ]);
+    });
+
     it('those that differ in their description only are taken', async () => {
       await brand.bundle('chat', { sections: [section('whole'), section('described')] }, '1.0.0');
       assert.equal((await brand.bundleVersion('chat', '1.0.0')).pins.length, 2);
