@@ -8,13 +8,8 @@ import type { JsonObject } from './json.ts';
 import { MAX_VARIABLES } from './limits.ts';
 import type { Role } from './prompt-type.ts';
 import { effectiveDeclarations, type TemplateDraft, type TemplateSyntax } from './template.ts';
-import {
-  checkDefaults,
-  mergeDeclarations,
-  type SnapshotVariables,
-  variableRules,
-  type VariableRules,
-} from './variables.ts';
+import { checkDefaults, mergeDeclarations, variableRules } from './variable-declaration.ts';
+import type { SnapshotVariables, VariableRules } from './variable-rules.ts';
 
 /** A template's content as it is rendered. */
 export type SnapshotTemplate = { readonly syntax: TemplateSyntax; readonly content: string };

@@ -13,8 +13,8 @@ import {
   type UncheckedDeclaration,
   type VariableDeclaration,
   variableRules,
-  type VariableRules,
-} from './variables.ts';
+} from './variable-declaration.ts';
+import type { VariableRules } from './variable-rules.ts';
 
 export const TEMPLATE_SYNTAXES = ['FORMAT', 'LITERAL'] as const;
 export type TemplateSyntax = (typeof TEMPLATE_SYNTAXES)[number];

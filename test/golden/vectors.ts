@@ -16,7 +16,8 @@ import type { Json, JsonObject } from '../../src/domain/json.ts';
 import type { Role } from '../../src/domain/prompt-type.ts';
 import { buildSnapshot, snapshotDocument } from '../../src/domain/snapshot.ts';
 import { normalizeTemplateDraft, type TemplateDraft, type TemplateSyntax } from '../../src/domain/template.ts';
-import { variableViolations, type VariableType } from '../../src/domain/variables.ts';
+import type { VariableType } from '../../src/domain/variable-rules.ts';
+import { variableViolations } from '../../src/domain/variables.ts';
 
 interface TemplateVector {
   readonly syntax?: TemplateSyntax;

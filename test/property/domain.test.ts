@@ -15,7 +15,7 @@ import {
   templateDocument,
 } from '../../src/domain/template.ts';
 import { normalizeContent, normalizeNote } from '../../src/domain/text.ts';
-import type { UncheckedDeclaration } from '../../src/domain/variables.ts';
+import type { UncheckedDeclaration } from '../../src/domain/variable-declaration.ts';
 import { bundle, declaration, template, templateDraft } from '../support/drafts.ts';
 import { accepted } from '../support/violations.ts';
 

@@ -3,7 +3,7 @@ import { normalizeBundleDraft, templateRefs } from '../../src/domain/bundle.ts';
 import { compileBundle, type CompiledBundle } from '../../src/domain/assembly.ts';
 import { buildSnapshot, type Snapshot, snapshotDocument } from '../../src/domain/snapshot.ts';
 import { normalizeTemplateDraft, type TemplateDraft, type UncheckedTemplateDraft } from '../../src/domain/template.ts';
-import type { UncheckedDeclaration } from '../../src/domain/variables.ts';
+import type { UncheckedDeclaration } from '../../src/domain/variable-declaration.ts';
 import { accepted } from './violations.ts';
 
 /** An optional STRING named `name`, unless told otherwise. */

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { parseTemplateDocument, type UncheckedTemplateDraft } from '../../domain/template.ts';
-import type { UncheckedDeclaration, VariableDeclaration } from '../../domain/variables.ts';
+import type { UncheckedDeclaration, VariableDeclaration } from '../../domain/variable-declaration.ts';
 import type { DraftRecord, TemplateVersionRecord } from '../../services/stores.ts';
 import {
   TemplateSyntax,

@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
 import type { Json, JsonObject } from '../../../src/domain/json.ts';
 import {
-  checkSentValues,
-  checkValues,
-  compileVariables,
   type EffectiveDeclaration,
   mergeDeclarations,
   normalizeDeclarations,
-  type ResolvedVariables,
-  type SnapshotVariables,
   type UncheckedDeclaration,
+} from '../../../src/domain/variable-declaration.ts';
+import type { SnapshotVariables } from '../../../src/domain/variable-rules.ts';
+import {
+  checkSentValues,
+  checkValues,
+  compileVariables,
+  type ResolvedVariables,
   valueText,
   variableViolations,
 } from '../../../src/domain/variables.ts';
