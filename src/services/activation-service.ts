@@ -112,9 +112,15 @@ async function lockActivation(
   expected: number | undefined,
 ): Promise<ActivationRecord | undefined> {
   const current = await tx.lockActivation(tenant, type);
-  requireRevision(
-    expected,
-    current && { revision: current.revision, hash: '', actor: current.updateActor, time: current.updateTime },
-  );
+  const known = current && { revision: current.revision, actor: current.updateActor, time: current.updateTime };
+  await requireRevision(expected, known, () => draftHash(tx, tenant, current?.bundleId ?? ''));
   return current;
+}
+
+/** The hash of the draft of the bundle that a tenant means by an id; empty: there is none. */
+async function draftHash(tx: WriteTransaction, tenant: string, bundleId: string): Promise<string> {
+  const lineage = await tx.tenants.lineage(tenant);
+  const holders = await tx.bundles.holders(lineage, bundleId);
+  const nearest = lineage.find((id) => holders.some((holder) => holder.tenant === id));
+  return nearest === undefined ? '' : (await tx.bundles.find(nearest, bundleId))!.draft.hash;
 }

@@ -49,7 +49,7 @@ export class ReleaseService {
 
     const head = await tx.lockChannel(name.tenant, name.bundleId, name.channel);
     await shareBundle(tx, name);
-    requireHead(head, input.expectedRevision);
+    await requireHead(tx, name, head, input.expectedRevision);
     if ('withdraw' in target!) {
       if (head === undefined) throw new NotFound('channel', display(name));
       return this.#move(tx, name, head, 'WITHDRAW', [], undefined);
@@ -85,7 +85,7 @@ export class ReleaseService {
 
     const head = await tx.lockChannel(name.tenant, name.bundleId, name.channel);
     await shareBundle(tx, name);
-    requireHead(head, input.expectedRevision);
+    await requireHead(tx, name, head, input.expectedRevision);
     if (head === undefined) throw new NotFound('channel', display(name));
     const { tenant, bundleId, channel } = name;
     const former = input.version
@@ -93,8 +93,9 @@ export class ReleaseService {
       : await tx.releases.findBefore(tenant, bundleId, channel, ...before(head));
     if (former === undefined) {
       const wanted = input.version ? `${input.version} was never` : 'no earlier version was';
+      const description = `${wanted} released on it; release a version instead`;
       throw new PreconditionFailed('NOTHING_TO_ROLL_BACK', [
-        { type: 'RELEASE_HISTORY', subject: display(name), description: `${wanted} released on it; release a version instead` },
+        { type: 'RELEASE_HISTORY', subject: display(name), description },
       ]);
     }
     return this.#move(tx, name, head, 'ROLLBACK', former.targets, former.originRevision);
@@ -170,28 +171,31 @@ export function checkExpectedRevision(violations: Violations, expected: number |
   }
 }
 
-/** @throws Stale STALE_REVISION unless `expected` is undefined or the current revision */
-export function requireRevision(
+/**
+ * @param draftHash finds the hash of the current draft of the bundle that is pointed at; asked for only to be told
+ * @throws Stale STALE_REVISION unless `expected` is undefined or the current revision
+ */
+export async function requireRevision(
   expected: number | undefined,
-  current: { revision: number; hash: string; actor: string; time: Date } | undefined,
-): void {
+  current: { revision: number; actor: string; time: Date } | undefined,
+  draftHash: () => Promise<string>,
+): Promise<void> {
   const value = current?.revision ?? 0;
   if (expected === undefined || expected === value) return;
-  const { hash = '', actor = '', time } = current ?? {};
-  throw new Stale('STALE_REVISION', { value, expected, draftHash: hash, actor, time: time?.toISOString() ?? '' });
+  const { actor = '', time } = current ?? {};
+  const known = { actor, time: time?.toISOString() ?? '', draftHash: await draftHash() };
+  throw new Stale('STALE_REVISION', { value, expected, ...known });
 }
 
-/** Checks what the caller knows of a channel. @throws Stale */
-function requireHead(head: ReleaseRecord | undefined, expected: number | undefined): void {
-  requireRevision(
-    expected,
-    head && {
-      revision: head.revision,
-      hash: head.targets[0]?.bundleHash ?? '',
-      actor: head.createActor,
-      time: head.createTime,
-    },
-  );
+/** Checks what the caller knows of a channel, whose bundle is shared. @throws Stale */
+async function requireHead(
+  tx: WriteTransaction,
+  { tenant, bundleId }: ChannelName,
+  head: ReleaseRecord | undefined,
+  expected: number | undefined,
+): Promise<void> {
+  const current = head && { revision: head.revision, actor: head.createActor, time: head.createTime };
+  await requireRevision(expected, current, async () => (await tx.bundles.find(tenant, bundleId))!.draft.hash);
 }
 
 /** Keeps the bundle from being archived meanwhile. @throws NotFound, PreconditionFailed RESOURCE_ARCHIVED */

@@ -75,12 +75,9 @@ describe('the registry of releases', () => {
       const release = () => brand.release('chat', '1.2.0', '', 1);
       const { code, reason, metadata } = await refused(platen, release, () => brand.releases('chat'));
       assert.deepEqual([code, reason], ['Aborted', 'STALE_REVISION']);
-      const [head] = await brand.releases('chat');
+      const { draftHash } = await brand.bundleDraft('chat');
       assert.deepEqual([metadata['revision'], metadata['expected']], ['2', '1']);
-      assert.deepEqual(
-        [metadata['draft_hash'], metadata['update_actor']],
-        [head?.targets[0]?.bundleHash, 'anonymous@loopback'],
-      );
+      assert.deepEqual([metadata['draft_hash'], metadata['update_actor']], [draftHash, 'anonymous@loopback']);
       assert.match(metadata['update_time']!, /^\d{4}-\d\d-\d\dT/);
     });
 
@@ -127,6 +124,7 @@ describe('the registry of releases', () => {
       ]) {
         const { code, reason, metadata } = await refused(platen, write);
         assert.deepEqual([code, reason, metadata['revision']], ['Aborted', 'STALE_REVISION', '1']);
+        assert.equal(metadata['draft_hash'], (await brand.bundleDraft('chat')).draftHash);
         assert.deepEqual(metadata['update_actor'], 'anonymous@loopback');
       }
       assert.equal((await activate(1)).activation?.revision, 2);
