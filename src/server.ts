@@ -1,4 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CompiledBundleCache } from './cache/compiled-bundle-cache.ts';
 import { PinnedVersionCache } from './cache/pinned-version-cache.ts';
@@ -17,7 +18,9 @@ import type { ServedService } from './rpc/method.ts';
 import { RpcServer } from './rpc/server.ts';
 import { ActivationService } from './services/activation-service.ts';
 import { AuditService } from './services/audit-service.ts';
+import type { DraftChecks, OutputChecks, PreviewWork } from './services/bounded-work.ts';
 import { BundleService } from './services/bundle-service.ts';
+import { OutputCheckService } from './services/output-check-service.ts';
 import { PreviewService } from './services/preview-service.ts';
 import { ReleaseService } from './services/release-service.ts';
 import { RendererService } from './services/renderer-service.ts';
@@ -32,7 +35,13 @@ import { PostgresReceipts } from './storage/receipts.ts';
 import { PostgresWrites } from './storage/writes.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
-import { cacheObserver, feedObserver, renderObserver } from './telemetry/observers.ts';
+import { cacheObserver, feedObserver, renderObserver, workObserver } from './telemetry/observers.ts';
+import type { Tasks } from './workers/tasks.ts';
+import { WorkerDraftChecks } from './workers/worker-draft-checks.ts';
+import { WORKER_FILE } from './workers/worker-file.ts';
+import { WorkerOutputChecks } from './workers/worker-output-checks.ts';
+import { WorkerPool } from './workers/worker-pool.ts';
+import { WorkerPreviewWork } from './workers/worker-preview-work.ts';
 
 /** A server that answers. */
 export interface RunningServer {
@@ -49,6 +58,10 @@ const RECEIPT_QUEUE_MAX = 10_000;
 const PINNED_VERSIONS_MAX = 100_000;
 const DATABASE_RETRY_MS = 1_000;
 const PURGE_INTERVAL_MS = 3_600_000;
+const AUTHOR_THREADS_MAX = 2;
+const CALLER_THREADS_MAX = 4;
+const WORK_QUEUE_MAX = 100;
+const WORK_MEMORY_MB = 256;
 
 /** After a commit, the answer waits this long at most for the replica's own route map. */
 const OWN_WRITE_WAIT_MS = 10_000;
@@ -117,8 +130,9 @@ async function open(config: Config, logger: Logger, signal: AbortSignal, opened:
     () => new Date(),
   );
   opened.add(() => receipts.close());
+  const work = openWork(metrics, logger, opened);
 
-  const services = serve(config, { database, feed, writes, receipts, metrics, logger });
+  const services = serve(config, { database, feed, writes, receipts, work, metrics, logger });
   const rpc = new RpcServer({ services, logger, metrics });
   const { grpcAddress, httpAddress } = await rpc.start(config);
   opened.add(() => rpc.drain(config.drainTimeoutMs));
@@ -143,6 +157,36 @@ async function open(config: Config, logger: Logger, signal: AbortSignal, opened:
   return { grpcAddress, httpAddress, stop: () => opened.close() };
 }
 
+/** What may run long, done in threads. */
+interface BoundedWork {
+  readonly drafts: DraftChecks;
+  readonly previews: PreviewWork;
+  readonly outputs: OutputChecks;
+}
+
+/** Authors have threads of their own, so that no draft holds up the callers of rendered prompts. */
+function openWork(metrics: Metrics, logger: Logger, opened: Opened): BoundedWork {
+  const spare = Math.max(1, availableParallelism() - 1);
+  const openPool = (threads: number) => {
+    const pool = new WorkerPool<Tasks>({
+      filename: WORKER_FILE,
+      threads: Math.min(threads, spare),
+      queueMax: WORK_QUEUE_MAX,
+      memoryMb: WORK_MEMORY_MB,
+      observer: workObserver(metrics, logger),
+    });
+    opened.add(() => pool.close());
+    return pool;
+  };
+  const authors = openPool(AUTHOR_THREADS_MAX);
+  const callers = openPool(CALLER_THREADS_MAX);
+  return {
+    drafts: new WorkerDraftChecks(authors),
+    previews: new WorkerPreviewWork(authors),
+    outputs: new WorkerOutputChecks(callers),
+  };
+}
+
 /** The services with their handlers: from request to answer, without a transport. */
 function serve(
   config: Config,
@@ -151,16 +195,20 @@ function serve(
     feed: RouteFeed;
     writes: PostgresWrites;
     receipts: PostgresReceipts;
+    work: BoundedWork;
     metrics: Metrics;
     logger: Logger;
   },
 ): ServedService[] {
-  const { database, feed, writes, receipts, metrics, logger } = parts;
+  const { database, feed, writes, receipts, work, metrics, logger } = parts;
   const stores = new PostgresStores(database.access);
-  const renderer = new RendererService({
+  const lookups = {
     routes: feed,
     bundles: new CompiledBundleCache(stores.documents, cacheObserver(metrics), config.bundleCacheBytes),
     versions: new PinnedVersionCache(stores.bundles, PINNED_VERSIONS_MAX),
+  };
+  const renderer = new RendererService({
+    ...lookups,
     receipts,
     observer: renderObserver(metrics, logger),
     clock: { now: Date.now, monotonic: () => performance.now(), id: randomUUIDv7 },
@@ -170,9 +218,13 @@ function serve(
   const bundles = new BundleService(stores, releases, activations);
   return [
     tenantHandlers(writes, new TenantService(stores)),
-    templateHandlers(writes, new TemplateService(stores)),
-    bundleHandlers(writes, { bundles, releases, activations }),
-    renderHandlers(renderer, new PreviewService(stores, feed)),
+    templateHandlers(writes, new TemplateService(stores), work.drafts),
+    bundleHandlers(writes, { bundles, releases, activations, drafts: work.drafts }),
+    renderHandlers(
+      renderer,
+      new PreviewService(stores, feed, work.drafts, work.previews),
+      new OutputCheckService({ ...lookups, checks: work.outputs }),
+    ),
     auditHandlers(new AuditService(stores)),
   ];
 }

@@ -13,6 +13,7 @@ import {
 } from '../../gen/platen/v1/bundle_service_pb.js';
 import { PromptTypeSchema, type Bundle, type BundleVersion } from '../../gen/platen/v1/resources_pb.js';
 import { addActivationCommands } from './activation.ts';
+import { addCheckCommand } from './check.ts';
 import type { Clients } from './client.ts';
 import { bundleText } from './draft-text.ts';
 import { requireEditVersion, type Edited } from './edit-version.ts';
@@ -172,6 +173,7 @@ export function addBundleCommands(program: Command, terminal: Terminal): void {
     }),
   );
 
+  addCheckCommand(bundle, terminal);
   addActivationCommands(bundle, terminal);
 }
 

@@ -86,6 +86,7 @@ const KEY_ORDER = [
   'version',
   'role',
   'required',
+  'untrusted',
   'default',
 ];
 
@@ -139,6 +140,7 @@ function variableObject(variable: Variable): JsonObject {
     name: variable.name,
     type: enumName(VariableTypeSchema, variable.type),
     ...(variable.required && { required: true }),
+    ...(variable.untrusted && { untrusted: true }),
     ...(variable.default && { default: fromValue(variable.default) }),
     ...(variable.description && { description: variable.description }),
     ...(variable.maxLength && { max_length: variable.maxLength }),

@@ -4,12 +4,12 @@
  */
 import { constraintInstructions } from './constraint.ts';
 import { type Document, documentOf, sha256 } from './document.ts';
-import { RenderedTooLarge } from './errors.ts';
 import type { JsonObject } from './json.ts';
-import { MAX_RENDERED_BYTES } from './limits.ts';
+import { liquidUnits } from './liquid-syntax.ts';
 import type { Role } from './prompt-type.ts';
 import { constraintsHash, parseSnapshot, personalityHash, type Snapshot } from './snapshot.ts';
-import { type CompiledTemplate, compileTemplate } from './template.ts';
+import { type CompiledTemplate, compileTemplate, compileLiteral } from './template.ts';
+import { TemplateValues } from './template-values.ts';
 import { type CompiledVariables, compileVariables } from './variables.ts';
 
 /** The semantics of assembly; each receipt records it. */
@@ -43,11 +43,15 @@ export interface CompiledBundle {
   /** Roughly what this takes of memory. */
   readonly bytes: number;
   /**
-   * @param texts what is inserted, by variable; a name without a text inserts nothing
+   * @param resolved the values, and what is inserted, by variable; a name without a text inserts nothing
    * @param placeholders messages by placeholder; names that the bundle does not have are not looked at
-   * @throws RenderedTooLarge, before anything of that size is built
+   * @throws RenderedTooLarge before anything of that size is built, RenderTooCostly; InvalidInput if a value does not
+   * have a member that a LIQUID template reads
    */
-  assemble(texts: ReadonlyMap<string, string>, placeholders: ReadonlyMap<string, readonly Message[]>): Assembled;
+  assemble(
+    resolved: { readonly values: JsonObject; readonly texts: ReadonlyMap<string, string> },
+    placeholders: ReadonlyMap<string, readonly Message[]>,
+  ): Assembled;
 }
 
 const BLANK_LINE = '\n\n';
@@ -55,6 +59,7 @@ const BLANK_LINE = '\n\n';
 /** Measured: what a compiled bundle takes besides its text and patterns. */
 const FIXED_BYTES = 4096;
 const BYTES_PER_CHARACTER = 2;
+const BYTES_PER_LIQUID_UNIT = 128;
 
 /** A template of a bundle; the personality and the constraint instructions are no section. */
 interface TemplatePart {
@@ -66,72 +71,69 @@ interface TemplatePart {
 type Part = TemplatePart | { readonly placeholder: string };
 
 /** The parts of the one system message: the personality, the SYSTEM sections, the constraint instructions. */
-function systemParts(snapshot: Snapshot, sections: readonly Part[]): TemplatePart[] {
-  const { personality, constraints } = snapshot;
+function systemParts(
+  { personality, constraints }: Snapshot,
+  sections: readonly Part[],
+  untrusted: ReadonlySet<string>,
+): TemplatePart[] {
   const outside = (template: CompiledTemplate): TemplatePart => ({ section: undefined, role: 'SYSTEM', template });
   return [
-    ...(personality === undefined ? [] : [outside(compileTemplate(personality.syntax, personality.content))]),
+    ...(personality ? [outside(compileTemplate(personality.syntax, personality.content, untrusted))] : []),
     ...sections.filter((part): part is TemplatePart => 'template' in part && part.role === 'SYSTEM'),
-    outside(compileTemplate('LITERAL', constraintInstructions(constraints))),
+    outside(compileLiteral(constraintInstructions(constraints))),
   ];
 }
 
-/** The length of the text in bytes of UTF-8, told without building it. */
-function measure(
-  parts: readonly Part[],
-  texts: ReadonlyMap<string, string>,
-  placeholders: ReadonlyMap<string, readonly Message[]>,
-): number {
-  let bytes = 0;
-  let contents = 0;
-  for (const part of parts) {
-    if ('template' in part) {
-      const length = part.template.bytes(texts);
-      bytes += length;
-      if (length > 0) contents += 1;
-    } else {
-      for (const { content } of placeholders.get(part.placeholder) ?? []) {
-        bytes += Buffer.byteLength(content);
-        contents += 1;
-      }
-    }
-  }
-  return bytes + BLANK_LINE.length * (contents - 1);
+function untrustedNames({ variables }: Snapshot): Set<string> {
+  return new Set(Object.keys(variables).filter((name) => variables[name]!.untrusted));
 }
 
 function compileAssembly(snapshot: Snapshot): CompiledBundle['assemble'] {
+  const untrusted = untrustedNames(snapshot);
   const sections = snapshot.sections.map((section, index): Part => {
     if ('placeholder' in section) return section;
-    return { section: index, role: section.role, template: compileTemplate(section.syntax, section.content) };
+    const template = compileTemplate(section.syntax, section.content, untrusted);
+    return { section: index, role: section.role, template };
   });
-  const system = systemParts(snapshot, sections);
+  const system = systemParts(snapshot, sections, untrusted);
   const others = sections.filter((part) => 'placeholder' in part || part.role !== 'SYSTEM');
-  const parts = [...system, ...others];
 
-  return (texts, placeholders) => {
-    const bytes = measure(parts, texts, placeholders);
-    if (bytes > MAX_RENDERED_BYTES) throw new RenderedTooLarge(bytes, MAX_RENDERED_BYTES);
-
+  return (resolved, placeholders) => {
+    const values = new TemplateValues(resolved);
+    const { budget } = values;
     const emptySections: number[] = [];
     const render = ({ section, template }: TemplatePart): string => {
-      const content = template.render(texts);
+      const content = template(values);
       if (content === '' && section !== undefined) emptySections.push(section);
       return content;
     };
+    const joined = (contents: readonly string[]): string => {
+      budget.takeBytes(BLANK_LINE.length * Math.max(0, contents.length - 1));
+      return contents.join(BLANK_LINE);
+    };
     const messages: Message[] = [];
-    const systemContent = system.map(render).filter((content) => content !== '').join(BLANK_LINE);
+    const systemContent = joined(system.map(render).filter((content) => content !== ''));
     if (systemContent !== '') messages.push({ role: 'SYSTEM', content: systemContent });
     for (const part of others) {
       if ('template' in part) {
         const content = render(part);
         if (content !== '') messages.push({ role: part.role, content });
       } else {
-        for (const message of placeholders.get(part.placeholder) ?? []) messages.push(message);
+        for (const message of placeholders.get(part.placeholder) ?? []) {
+          budget.takeBytes(Buffer.byteLength(message.content));
+          messages.push(message);
+        }
       }
     }
-    const text = messages.map(({ content }) => content).join(BLANK_LINE);
+    const text = joined(messages.map(({ content }) => content));
     return { messages, text, emptySections: emptySections.toSorted((a, b) => a - b) };
   };
+}
+
+function liquidUnitsOf({ personality, sections }: Snapshot): number {
+  return [personality, ...sections].reduce((sum, part) => {
+    return part && 'syntax' in part && part.syntax === 'LIQUID' ? sum + liquidUnits(part.content) : sum;
+  }, 0);
 }
 
 /** Compiles a snapshot's document, whose hash is not checked again. */
@@ -146,7 +148,11 @@ export function compileBundle(document: Document): CompiledBundle {
     snapshot,
     placeholders: Object.freeze(placeholders),
     variables,
-    bytes: FIXED_BYTES + document.text.length * BYTES_PER_CHARACTER + variables.bytes,
+    bytes:
+      FIXED_BYTES +
+      document.text.length * BYTES_PER_CHARACTER +
+      liquidUnitsOf(snapshot) * BYTES_PER_LIQUID_UNIT +
+      variables.bytes,
     assemble: compileAssembly(snapshot),
   });
 }

@@ -5,17 +5,18 @@ import type { Violations } from './errors.ts';
 import { checkId } from './identifier.ts';
 import type { Json, JsonObject } from './json.ts';
 import { boundedJson } from './json-bounds.ts';
-import { checkJsonSchema } from './json-schema.ts';
 import {
   MAX_CONSTRAINT_NUMBER,
   MAX_CONSTRAINTS,
   MAX_CONSTRAINTS_BYTES,
+  MAX_CONSTRAINTS_WORK,
   MAX_JSON_SCHEMA_BYTES,
   MAX_PHRASE_CHARACTERS,
   MAX_PHRASES,
 } from './limits.ts';
-import { checkPattern } from './pattern.ts';
-import { characters, checkDescription, checkLength, excerpt, normalizeNote } from './text.ts';
+import { checkJsonSchema } from './output-schema.ts';
+import { checkPattern, classWork, compilePattern } from './pattern.ts';
+import { characters, checkDescription, checkLength, counted, excerpt, normalizeNote } from './text.ts';
 
 export const SEVERITIES = ['ERROR', 'WARNING'] as const;
 export type Severity = (typeof SEVERITIES)[number];
@@ -100,11 +101,25 @@ function normalizeRule(violations: Violations, field: string, rule: ConstraintRu
   }
 }
 
-function compileRule(violations: Violations, field: string, rule: ConstraintRule): void {
-  if (rule.kind === 'required_pattern' || rule.kind === 'forbidden_pattern') {
-    checkPattern(violations, field, rule.value);
-  } else if (rule.kind === 'json_schema') {
-    checkJsonSchema(violations, field, rule.value);
+/** @returns what compiling the rule takes, as so many instructions of a pattern */
+function compileRule(violations: Violations, field: string, rule: ConstraintRule): number {
+  if (rule.kind === 'json_schema') return checkJsonSchema(violations, field, rule.value);
+  if (rule.kind !== 'required_pattern' && rule.kind !== 'forbidden_pattern') return 0;
+  const compiles = checkPattern(violations, field, rule.value);
+  return classWork(rule.value) + (compiles ? compilePattern(rule.value).instructions : 0);
+}
+
+/** Compiles the rules, and no more of them than is allowed. */
+function compileRules(violations: Violations, field: string, rules: readonly PlacedRule[]): void {
+  let work = 0;
+  for (const { field: path, rule } of rules) {
+    work += compileRule(violations, path, rule);
+    if (work <= MAX_CONSTRAINTS_WORK) continue;
+    const description =
+      `the patterns take more than ${MAX_CONSTRAINTS_WORK} instructions together, those of JSON Schemas counted, ` +
+      'which Unicode classes and ranges that ignore case add to; repeat less, or declare fewer patterns';
+    violations.add(field, 'TOO_COMPLEX', description);
+    return;
   }
 }
 
@@ -158,7 +173,7 @@ function checkTogether(violations: Violations, field: string, rules: readonly Pl
     violations.add(field, 'TOO_LARGE', description);
     return;
   }
-  for (const { field: path, rule } of rules) compileRule(violations, path, rule);
+  compileRules(violations, field, rules);
   checkContradictions(violations, rules);
 }
 
@@ -221,10 +236,6 @@ export function parseConstraints(json: Json): Constraint[] {
       rule: { kind, value: stored[kind] } as ConstraintRule,
     };
   });
-}
-
-function counted(count: number, unit: string): string {
-  return `${count} ${unit}${count === 1 ? '' : 's'}`;
 }
 
 function quoted(phrases: readonly string[]): string {

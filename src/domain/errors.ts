@@ -29,7 +29,10 @@ export type ViolationReason =
   | 'UNRESOLVED'
   | 'NOT_APPLICABLE'
   | 'CYCLE'
-  | 'REUSED';
+  | 'REUSED'
+  | 'BAD_SYNTAX'
+  | 'NOT_ALLOWED'
+  | 'TOO_COMPLEX';
 
 /** One breach of a rule. */
 export interface Violation {
@@ -86,13 +89,37 @@ export class MalformedRequest extends DomainError {
 
 /** The rendered text is over the bound. */
 export class RenderedTooLarge extends DomainError {
-  readonly bytes: number;
   readonly maxBytes: number;
 
-  constructor(bytes: number, maxBytes: number) {
-    super(`the rendered text has ${bytes} bytes of UTF-8; at most ${maxBytes} are allowed`);
-    this.bytes = bytes;
+  constructor(maxBytes: number) {
+    super(`the rendered text has more than ${maxBytes} bytes of UTF-8; send shorter values, or fewer messages`);
     this.maxBytes = maxBytes;
+  }
+}
+
+/** The LIQUID templates of a prompt need more steps than a render may take; the count depends on the input only. */
+export class RenderTooCostly extends DomainError {
+  readonly maxSteps: number;
+
+  constructor(maxSteps: number) {
+    super(
+      `the LIQUID templates need more than ${maxSteps} steps to render these values; ` +
+        'loop over less, or send smaller values',
+    );
+    this.maxSteps = maxSteps;
+  }
+}
+
+/** Work on the input was ended because it took too long. */
+export class WorkTooLong extends DomainError {
+  /** What was done, as `check_output`. */
+  readonly work: string;
+  readonly limitMs: number;
+
+  constructor(work: string, limitMs: number) {
+    super(`${work} was ended after ${limitMs} ms; make what it works on shorter or simpler`);
+    this.work = work;
+    this.limitMs = limitMs;
   }
 }
 
@@ -180,7 +207,7 @@ export class PreconditionFailed extends DomainError {
 
 /** It may work later, or on another replica. */
 export class Unavailable extends DomainError {
-  readonly reason: 'SEQ_NOT_APPLIED' | 'DATABASE_UNAVAILABLE' | 'DRAINING';
+  readonly reason: 'SEQ_NOT_APPLIED' | 'DATABASE_UNAVAILABLE' | 'DRAINING' | 'OVERLOADED';
   readonly retryDelayMs: number;
   readonly metadata: Readonly<Record<string, string>>;
 
@@ -223,7 +250,7 @@ export class Violations {
   }
 
   /** Adds what somebody else found, those counted that it left out. */
-  addAll({ violations, total }: InvalidInput): void {
+  addAll({ violations, total }: { readonly violations: readonly Violation[]; readonly total: number }): void {
     for (const { field, reason, description } of violations) this.add(field, reason, description);
     this.#size += total - violations.length;
   }
@@ -231,6 +258,11 @@ export class Violations {
   /** How many were added. */
   get size(): number {
     return this.#size;
+  }
+
+  /** Those that were added, at most the first 500. */
+  get list(): readonly Violation[] {
+    return this.#list;
   }
 
   /** @throws InvalidInput with the violations that were added, the first 500 of them by name */

@@ -3,9 +3,10 @@
  * (spec section 3, "Template syntax").
  */
 import { isName } from './identifier.ts';
+import type { TemplateValues } from './template-values.ts';
 
 /** Something in FORMAT content that cannot be meant as it is written. */
-export interface Mistake {
+export interface FormatMistake {
   /** In UTF-16 code units. */
   readonly offset: number;
   readonly kind: 'LONE_BRACE' | 'DOUBLE_BRACE' | 'BAD_NAME';
@@ -20,7 +21,7 @@ export interface FormatScan {
   readonly names: readonly string[];
   /** Where each placeholder begins, in UTF-16 code units. */
   readonly offsets: readonly number[];
-  readonly mistakes: readonly Mistake[];
+  readonly mistakes: readonly FormatMistake[];
 }
 
 const TOKEN = /\{\{|\}\}|\{([a-z_][a-z0-9_]*)\}|[{}]/g;
@@ -40,7 +41,7 @@ export function scanFormat(content: string): FormatScan {
   const literals: string[] = [];
   const names: string[] = [];
   const offsets: number[] = [];
-  const mistakes: Mistake[] = [];
+  const mistakes: FormatMistake[] = [];
   const token = new RegExp(TOKEN);
   let literal = '';
   let end = 0;
@@ -69,6 +70,22 @@ export function scanFormat(content: string): FormatScan {
   }
   literals.push(literal + content.slice(end));
   return { literals, names, offsets, mistakes };
+}
+
+/** Compiles content without mistakes. */
+export function compileFormat(content: string): (values: TemplateValues) => string {
+  const { literals, names } = scanFormat(content);
+  const first = literals[0] as string;
+  const pieces = names.map((name, index) => ({ name, literal: literals[index + 1] as string }));
+  const literalBytes = Buffer.byteLength(literals.join(''));
+  return ({ texts, budget }) => {
+    let bytes = literalBytes;
+    for (const { name } of pieces) bytes += Buffer.byteLength(texts.get(name) ?? '');
+    budget.takeBytes(bytes);
+    let text = first;
+    for (const { name, literal } of pieces) text += (texts.get(name) ?? '') + literal;
+    return text;
+  };
 }
 
 /** Code units of a line that are shown on either side of a place in it. */

@@ -5,10 +5,11 @@ import { deepFreeze } from './deep-freeze.ts';
 import { documentOf, type Document } from './document.ts';
 import type { Violations } from './errors.ts';
 import type { JsonObject } from './json.ts';
-import { MAX_VARIABLES } from './limits.ts';
+import { MAX_BUNDLE_LIQUID_NODES, MAX_BUNDLE_LIQUID_UNITS, MAX_VARIABLES } from './limits.ts';
+import { liquidNodes, liquidUnits } from './liquid-syntax.ts';
 import type { Role } from './prompt-type.ts';
-import { effectiveDeclarations, type TemplateDraft, type TemplateSyntax } from './template.ts';
-import { checkDefaults, mergeDeclarations, variableRules } from './variable-declaration.ts';
+import { checkUntrustedUse, effectiveDeclarations, type TemplateDraft, type TemplateSyntax } from './template.ts';
+import { checkDefaults, checkPatterns, mergeDeclarations, variableRules } from './variable-declaration.ts';
 import type { SnapshotVariables, VariableRules } from './variable-rules.ts';
 
 /** A template's content as it is rendered. */
@@ -42,8 +43,8 @@ function refFields(field: string, draft: BundleDraft): string[] {
 }
 
 /**
- * Builds the snapshot of a normalized draft. Declarations that conflict, more than 128 variables, and defaults of more
- * than 256 KiB together are violations; then the snapshot is of no use.
+ * Builds the snapshot of a normalized draft. Declarations that conflict, more than 128 variables, defaults, patterns
+ * and LIQUID templates that are too much together are violations; then the snapshot is of no use.
  * @param templates the templates that templateRefs(draft) stands for, in its order; where one is undefined, which is a
  *   violation already, the others are checked together all the same
  * @param field path of the draft in the request
@@ -55,18 +56,24 @@ export function buildSnapshot(
   field = 'draft',
 ): Snapshot {
   const fields = refFields(field, draft);
+  const readable = checkLiquidSize(violations, `${field}.sections`, templates) ? templates : [];
   const sources = templateRefs(draft).flatMap(({ templateId }, index) => {
-    const template = templates[index];
+    const template = readable[index];
     return template ? [{ field: fields[index]!, templateId, declarations: effectiveDeclarations(template) }] : [];
   });
   const variables = mergeDeclarations(violations, sources);
   const declared = Object.entries(variables);
   checkDefaults(violations, `${field}.sections`, declared);
+  checkPatterns(violations, `${field}.sections`, declared);
   const count = declared.length;
   if (count > MAX_VARIABLES) {
     const description = `the templates of a bundle may read at most ${MAX_VARIABLES} variables together, not ${count}`;
     violations.add(`${field}.sections`, 'TOO_MANY', description);
   }
+  const untrusted = new Set(Object.keys(variables).filter((name) => variables[name]!.untrusted));
+  readable.forEach((template, index) => {
+    if (template) checkUntrustedUse(violations, fields[index]!, template, untrusted);
+  });
   const contents = templates.map((template) => (template ? snapshotTemplate(template) : UNRESOLVED));
   const personality = draft.personality && contents.shift();
   const sections = draft.sections.map((section) =>
@@ -74,6 +81,25 @@ export function buildSnapshot(
   );
   const { constraints, modelConfig } = draft;
   return frozenCopy({ personality, sections, variables, constraints, modelConfig });
+}
+
+/** Checks that the LIQUID templates of a bundle are not too much together. @returns whether they may be read */
+function checkLiquidSize(
+  violations: Violations,
+  field: string,
+  templates: readonly (TemplateDraft | undefined)[],
+): boolean {
+  const liquid = templates.flatMap((each) => (each?.syntax === 'LIQUID' ? [each.content] : []));
+  const before = violations.size;
+  const check = (size: (content: string) => number, most: number, what: string): void => {
+    const sum = liquid.reduce((total, content) => total + size(content), 0);
+    if (sum <= most) return;
+    const description = `the LIQUID templates of a bundle have at most ${most} ${what} together, not ${sum}`;
+    violations.add(field, 'TOO_COMPLEX', description);
+  };
+  check(liquidNodes, MAX_BUNDLE_LIQUID_NODES, 'tags and outputs');
+  check(liquidUnits, MAX_BUNDLE_LIQUID_UNITS, 'UTF-16 code units in tags and outputs');
+  return violations.size === before;
 }
 
 /** A template as the only SYSTEM section of a bundle. */

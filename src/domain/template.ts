@@ -1,11 +1,14 @@
 /** Templates: their content, how it is read, and how it is rendered (spec section 3, "Template syntax"). */
 import { documentOf, type Document } from './document.ts';
 import { checkName } from './enumeration.ts';
-import type { Violations } from './errors.ts';
-import { type FormatScan, type Mistake, places, scanFormat } from './format-syntax.ts';
-import { NAME_RULE } from './identifier.ts';
+import type { ViolationReason, Violations } from './errors.ts';
+import { compileFormat, type FormatMistake, places, scanFormat } from './format-syntax.ts';
+import { isName, NAME_RULE } from './identifier.ts';
 import { MAX_CONTENT_CHARACTERS, MAX_VARIABLES } from './limits.ts';
+import { type LiquidRead, readLiquid } from './liquid-syntax.ts';
+import { compileLiquid } from './liquid-template.ts';
 import type { PromptType } from './prompt-type.ts';
+import type { TemplateValues } from './template-values.ts';
 import { characters, checkDescription, excerpt, isBlank, normalizeContent } from './text.ts';
 import {
   type EffectiveDeclaration,
@@ -16,7 +19,7 @@ import {
 } from './variable-declaration.ts';
 import type { VariableRules } from './variable-rules.ts';
 
-export const TEMPLATE_SYNTAXES = ['FORMAT', 'LITERAL'] as const;
+export const TEMPLATE_SYNTAXES = ['FORMAT', 'LITERAL', 'LIQUID'] as const;
 export type TemplateSyntax = (typeof TEMPLATE_SYNTAXES)[number];
 
 /** The mutable content of a template. */
@@ -36,70 +39,110 @@ export interface UncheckedTemplateDraft extends Omit<TemplateDraft, 'syntax' | '
   readonly variables: readonly UncheckedDeclaration[];
 }
 
-/** Content compiled for many renders. */
-export interface CompiledTemplate {
-  /** The content with each placeholder replaced by its text; a name without a text by nothing. */
-  render(texts: ReadonlyMap<string, string>): string;
-  /** The length in bytes of UTF-8 of what render would return. */
-  bytes(texts: ReadonlyMap<string, string>): number;
+/**
+ * Content compiled for many renders: gives it with the values in their places.
+ * @throws RenderedTooLarge before anything of that size is built, RenderTooCostly; InvalidInput if a value does not have
+ * the member that the content reads
+ */
+export type CompiledTemplate = (values: TemplateValues) => string;
+
+/** A place where content reads a variable. */
+interface Read {
+  readonly name: string;
+  /** In UTF-16 code units. */
+  readonly offset: number;
 }
 
-function scan(syntax: TemplateSyntax, content: string): FormatScan {
-  if (syntax === 'LITERAL') return { literals: [content], names: [], offsets: [], mistakes: [] };
-  return scanFormat(content);
-}
-
-function reportMistakes(
-  violations: Violations,
-  field: string,
-  content: string,
-  mistakes: readonly Mistake[],
-  allowLiteralBraces: boolean,
-): void {
-  const placeOf = places(content);
-  for (const { offset, kind, source } of mistakes) {
-    const { position, line } = placeOf(offset);
-    if (kind === 'LONE_BRACE') {
-      const description = `${position}: a lone ${source} in ${line}; write ${source}${source} for a literal brace`;
-      violations.add(field, 'LONE_BRACE', description);
-    } else if (kind === 'BAD_NAME') {
-      const description =
-        `${position}: ${excerpt(source)} is no placeholder: a name is ${NAME_RULE}, with no white space around it; ` +
-        'for literal braces write {{ and }}';
-      violations.add(field, 'BAD_FORMAT', description);
-    } else if (!allowLiteralBraces) {
-      const description =
-        `${position}: {{${source}}} is most likely meant to insert a variable: write {${source}}; ` +
-        'if the braces are meant literally, set allow_literal_braces';
-      violations.add(field, 'DOUBLE_BRACE', description);
-    }
+function describeFormat({ kind, source }: FormatMistake, line: string): [ViolationReason, string] {
+  switch (kind) {
+    case 'LONE_BRACE':
+      return [kind, `a lone ${source} in ${line}; write ${source}${source} for a literal brace`];
+    case 'BAD_NAME':
+      return [
+        'BAD_FORMAT',
+        `${excerpt(source)} is no placeholder: a name is ${NAME_RULE}, with no white space around it; ` +
+          'for literal braces write {{ and }}',
+      ];
+    case 'DOUBLE_BRACE':
+      return [
+        kind,
+        `{{${source}}} is most likely meant to insert a variable: write {${source}}; ` +
+          'if the braces are meant literally, set allow_literal_braces',
+      ];
   }
 }
 
-function checkPlaceholders(
+/** Reads FORMAT content, and reports what is wrong with it. */
+function checkFormat(violations: Violations, field: string, content: string, allowLiteralBraces: boolean): Read[] {
+  const { names, offsets, mistakes } = scanFormat(content);
+  const placeOf = places(content);
+  for (const mistake of mistakes) {
+    if (mistake.kind === 'DOUBLE_BRACE' && allowLiteralBraces) continue;
+    const { position, line } = placeOf(mistake.offset);
+    const [reason, description] = describeFormat(mistake, line);
+    violations.add(field, reason, `${position}: ${description}`);
+  }
+  return names.map((name, index) => ({ name, offset: offsets[index] as number }));
+}
+
+/** Reads LIQUID content, and reports what is wrong with it, and with how it uses untrusted variables. */
+function checkLiquid(violations: Violations, field: string, content: string, untrusted: ReadonlySet<string>): Read[] {
+  const { reads, mistakes } = readLiquid(content);
+  const placeOf = places(content);
+  for (const { offset, reason, description } of mistakes) {
+    violations.add(field, reason, `${placeOf(offset).position}: ${description}`);
+  }
+  checkUntrustedReads(violations, field, content, reads, untrusted);
+  return reads.filter(({ assigned }) => !assigned);
+}
+
+function checkUntrustedReads(
   violations: Violations,
   field: string,
   content: string,
-  { names, offsets }: FormatScan,
+  reads: readonly LiquidRead[],
+  untrusted: ReadonlySet<string>,
+): void {
+  const placeOf = places(content);
+  for (const { name, offset, use } of reads) {
+    if (use !== 'other' || !untrusted.has(name)) continue;
+    const description =
+      `${name} is untrusted: output it on its own as {{ ${name} }}, or test it in a condition; ` +
+      'filters, loops, assign and capture could break its delimiter';
+    violations.add(field, 'NOT_ALLOWED', `${placeOf(offset).position}: ${description}`);
+  }
+}
+
+function checkReads(
+  violations: Violations,
+  field: string,
+  content: string,
+  reads: readonly Read[],
   declared: readonly UncheckedDeclaration[],
 ): void {
-  const open = new Set(names);
-  if (declared.length === 0) {
-    if (open.size > MAX_VARIABLES) {
-      violations.add(field, 'TOO_MANY', `at most ${MAX_VARIABLES} variables are allowed, not ${open.size}`);
-    }
-    return;
+  const placeOf = places(content);
+  const open = new Set(reads.map(({ name }) => name));
+  if (declared.length === 0 && open.size > MAX_VARIABLES) {
+    violations.add(field, 'TOO_MANY', `at most ${MAX_VARIABLES} variables are allowed, not ${open.size}`);
   }
   for (const { name } of declared) open.delete(name);
-  const placeOf = places(content);
-  names.forEach((name, index) => {
-    if (!open.delete(name)) return;
-    const { position } = placeOf(offsets[index] as number);
-    violations.add(field, 'UNKNOWN_PLACEHOLDER', `${position}: {${name}} is not declared; declare it in variables`);
-  });
+  for (const { name, offset } of reads) {
+    if (!open.delete(name)) continue;
+    if (!isName(name)) {
+      const description = `${excerpt(name)} cannot name a variable: a name is ${NAME_RULE}`;
+      violations.add(field, 'BAD_FORMAT', `${placeOf(offset).position}: ${description}`);
+    } else if (declared.length > 0) {
+      const description = `{${name}} is not declared; declare it in variables`;
+      violations.add(field, 'UNKNOWN_PLACEHOLDER', `${placeOf(offset).position}: ${description}`);
+    }
+  }
 }
 
-/** Braces are looked at only in content of allowed length. */
+function untrustedNames(declarations: readonly { readonly name: string; readonly untrusted: boolean }[]): Set<string> {
+  return new Set(declarations.filter(({ untrusted }) => untrusted).map(({ name }) => name));
+}
+
+/** Content is read only if its length is allowed. */
 function checkContent(
   violations: Violations,
   field: string,
@@ -116,9 +159,14 @@ function checkContent(
   if (length > MAX_CONTENT_CHARACTERS) {
     violations.add(field, 'TOO_LONG', `must have at most ${MAX_CONTENT_CHARACTERS} characters, not ${length}`);
   } else if (syntax !== undefined) {
-    const read = scan(syntax, content);
-    reportMistakes(violations, field, content, read.mistakes, draft.allowLiteralBraces);
-    checkPlaceholders(violations, field, content, read, draft.variables);
+    const { variables, allowLiteralBraces } = draft;
+    if (syntax === 'FORMAT') {
+      const reads = checkFormat(violations, field, content, allowLiteralBraces);
+      checkReads(violations, field, content, reads, variables);
+    } else if (syntax === 'LIQUID') {
+      const reads = checkLiquid(violations, field, content, untrustedNames(variables));
+      checkReads(violations, field, content, reads, variables);
+    }
   }
 }
 
@@ -192,6 +240,7 @@ export function parseTemplateDocument(text: string): { type: PromptType; draft: 
         maxLength: declaration.max_length ?? 0,
         pattern: declaration.pattern ?? '',
         enumValues: declaration.enum_values ?? [],
+        untrusted: declaration.untrusted ?? false,
       })),
       description: stored.description ?? '',
       allowLiteralBraces: stored.allow_literal_braces ?? false,
@@ -199,15 +248,39 @@ export function parseTemplateDocument(text: string): { type: PromptType; draft: 
   };
 }
 
-/** The names of the variables that valid content reads, in order of first use. */
+/** The names of the variables that valid content needs, in order of first use. */
 export function readVariables(syntax: TemplateSyntax, content: string): string[] {
-  return [...new Set(scan(syntax, content).names)];
+  switch (syntax) {
+    case 'FORMAT':
+      return [...new Set(scanFormat(content).names)];
+    case 'LIQUID':
+      return [...new Set(readLiquid(content).reads.flatMap(({ name, assigned }) => (assigned ? [] : [name])))];
+    case 'LITERAL':
+      return [];
+  }
+}
+
+/** The names of the variables that valid content makes use of: those that it assigns in some cases only as well. */
+export function usedVariables(syntax: TemplateSyntax, content: string): Set<string> {
+  const names = syntax === 'LIQUID' ? readLiquid(content).reads.map(({ name }) => name) : readVariables(syntax, content);
+  return new Set(names);
+}
+
+/** Checks how valid content uses variables that are untrusted, which another template of its bundle may declare. */
+export function checkUntrustedUse(
+  violations: Violations,
+  field: string,
+  { syntax, content }: { readonly syntax: TemplateSyntax; readonly content: string },
+  untrusted: ReadonlySet<string>,
+): void {
+  if (syntax !== 'LIQUID' || untrusted.size === 0) return;
+  checkUntrustedReads(violations, field, content, readLiquid(content).reads, untrusted);
 }
 
 /** The names of the variables that a draft declares and its content does not read, in order of declaration. */
 export function unusedVariables(draft: TemplateDraft): string[] {
-  const read = new Set(readVariables(draft.syntax, draft.content));
-  return draft.variables.map(({ name }) => name).filter((name) => !read.has(name));
+  const used = usedVariables(draft.syntax, draft.content);
+  return draft.variables.map(({ name }) => name).filter((name) => !used.has(name));
 }
 
 /** The declarations of a draft; without any, a required STRING for every placeholder. */
@@ -221,26 +294,35 @@ export function effectiveDeclarations(draft: TemplateDraft): readonly EffectiveD
     maxLength: 0,
     pattern: '',
     enumValues: [],
+    untrusted: false,
     inferred: true,
   }));
 }
 
-/** Compiles valid content; values are inserted verbatim and never read as a template. */
-export function compileTemplate(syntax: TemplateSyntax, content: string): CompiledTemplate {
-  const { literals, names } = scan(syntax, content);
-  const first = literals[0] as string;
-  const pieces = names.map((name, index) => ({ name, literal: literals[index + 1] as string }));
-  const literalBytes = Buffer.byteLength(literals.join(''));
-  return Object.freeze({
-    render(texts: ReadonlyMap<string, string>): string {
-      let text = first;
-      for (const { name, literal } of pieces) text += (texts.get(name) ?? '') + literal;
-      return text;
-    },
-    bytes(texts: ReadonlyMap<string, string>): number {
-      let bytes = literalBytes;
-      for (const { name } of pieces) bytes += Buffer.byteLength(texts.get(name) ?? '');
-      return bytes;
-    },
-  });
+/**
+ * Compiles valid content; values are inserted verbatim and never read as a template.
+ * @param untrusted the names of the variables whose values are delimited
+ */
+export function compileTemplate(
+  syntax: TemplateSyntax,
+  content: string,
+  untrusted: ReadonlySet<string>,
+): CompiledTemplate {
+  switch (syntax) {
+    case 'FORMAT':
+      return compileFormat(content);
+    case 'LIQUID':
+      return compileLiquid(content, untrusted);
+    case 'LITERAL':
+      return compileLiteral(content);
+  }
+}
+
+/** Compiles text that is rendered as it is. */
+export function compileLiteral(content: string): CompiledTemplate {
+  const bytes = Buffer.byteLength(content);
+  return ({ budget }) => {
+    budget.takeBytes(bytes);
+    return content;
+  };
 }

@@ -19,9 +19,36 @@ export function characters(text: string): number {
   return count;
 }
 
+/** UTF-16 code units that NFC makes one code point of, at most: it is 6 in Unicode 16. */
+const UNITS_PER_CHARACTER = 8;
+
+function isFarLonger(text: string, max: number): boolean {
+  return text.length > max * UNITS_PER_CHARACTER;
+}
+
+/** Whether the text has more than `max` characters; one that is far longer is not normalized for it. */
+export function isLongerThan(text: string, max: number): boolean {
+  return isFarLonger(text, max) || characters(text) > max;
+}
+
 /** Number of runs without white space. */
 export function words(text: string): number {
   return text.match(/\S+/g)?.length ?? 0;
+}
+
+/** As `1 word` and `2 words`. */
+export function counted(count: number, unit: string, units = `${unit}s`): string {
+  return `${count} ${count === 1 ? unit : units}`;
+}
+
+/** Tells that there are more than may be. */
+export function tooMany(count: number, max: number, unit: string, units?: string): string {
+  return `has ${counted(count, unit, units)}; at most ${counted(max, 'is', 'are')} allowed`;
+}
+
+/** Tells that there are fewer than must be. */
+export function tooFew(count: number, min: number, unit: string, units?: string): string {
+  return `has ${counted(count, unit, units)}; at least ${counted(min, 'is', 'are')} required`;
 }
 
 /** Whether there is nothing but white space. */
@@ -32,8 +59,8 @@ export function isBlank(text: string): boolean {
 const MAX_CUT_UNITS = 80;
 
 /** The text for a message to people, cut if it is long. */
-export function cut(text: string): string {
-  return text.length > MAX_CUT_UNITS ? `${text.slice(0, MAX_CUT_UNITS).toWellFormed()}…` : text;
+export function cut(text: string, units = MAX_CUT_UNITS): string {
+  return text.length > units ? `${text.slice(0, units).toWellFormed()}…` : text;
 }
 
 /** The text as a JSON string for a message to people, cut if it is long. */
@@ -43,8 +70,9 @@ export function excerpt(text: string): string {
 
 /** Checks that the text has at most `max` characters. */
 export function checkLength(violations: Violations, field: string, text: string, max: number): void {
-  const length = characters(text);
-  if (length > max) violations.add(field, 'TOO_LONG', `must have at most ${max} characters, not ${length}`);
+  if (!isLongerThan(text, max)) return;
+  const length = isFarLonger(text, max) ? 'many more' : characters(text);
+  violations.add(field, 'TOO_LONG', `must have at most ${max} characters, not ${length}`);
 }
 
 /** Checks a text for people, at most 1,000 characters. @returns the form in which it is stored */

@@ -9,10 +9,11 @@ import {
   MAX_ENUM_VALUE_CHARACTERS,
   MAX_ENUM_VALUES,
   MAX_VARIABLE_LENGTH,
+  MAX_VARIABLE_PATTERN_INSTRUCTIONS,
   MAX_VARIABLES,
   MAX_VARIABLES_BYTES,
 } from './limits.ts';
-import { checkPattern } from './pattern.ts';
+import { checkPattern, classWork, compilePattern, PatternBudget } from './pattern.ts';
 import { checkDescription, checkLength, cut, excerpt } from './text.ts';
 import {
   VARIABLE_TYPES,
@@ -37,6 +38,8 @@ export interface VariableDeclaration {
   readonly pattern: string;
   /** ENUM only: the values, sorted by UTF-16 code unit. */
   readonly enumValues: readonly string[];
+  /** STRING, LIST or OBJECT: whether values come from people who must not give instructions to the model. */
+  readonly untrusted: boolean;
 }
 
 /** A declaration as it comes in; an empty type is one that was left out or is not known. */
@@ -71,6 +74,7 @@ export function variableRules(declaration: VariableDeclaration): VariableRules {
     ...(declaration.maxLength > 0 && { max_length: declaration.maxLength }),
     ...(declaration.pattern !== '' && { pattern: declaration.pattern }),
     ...(declaration.enumValues.length > 0 && { enum_values: declaration.enumValues }),
+    ...(declaration.untrusted && { untrusted: true }),
   };
 }
 
@@ -85,13 +89,37 @@ function checkMaxLength(violations: Violations, field: string, type: string, max
   return 0;
 }
 
-function checkValuePattern(violations: Violations, field: string, type: string, pattern: string): string {
+function checkValuePattern(
+  violations: Violations,
+  field: string,
+  { type, pattern }: UncheckedDeclaration,
+  maxLength: number,
+): string {
   if (pattern === '') return '';
   if (type !== 'STRING') {
     violations.add(field, 'NOT_APPLICABLE', 'only a STRING has a pattern; leave it out or change the type');
     return '';
   }
-  return checkPattern(violations, field, pattern) ? pattern : '';
+  if (!checkPattern(violations, field, pattern)) return '';
+  if (maxLength === 0) return pattern;
+  const compiled = compilePattern(pattern);
+  const longest = new PatternBudget().longest(compiled);
+  if (maxLength > longest) {
+    const description =
+      `compiles to ${compiled.instructions} instructions: too many to match ${maxLength} characters; make max_length ` +
+      `${longest} or less, or repeat less`;
+    violations.add(field, 'TOO_COMPLEX', description);
+  }
+  return pattern;
+}
+
+const TEXT_TYPES: readonly string[] = ['STRING', 'LIST', 'OBJECT'] satisfies VariableType[];
+
+function checkUntrusted(violations: Violations, field: string, type: string, untrusted: boolean): boolean {
+  if (!untrusted || TEXT_TYPES.includes(type)) return untrusted;
+  const description = 'only a STRING, LIST or OBJECT can be untrusted: no other value can carry text of its own';
+  violations.add(field, 'NOT_APPLICABLE', description);
+  return false;
 }
 
 function checkEnumValues(violations: Violations, field: string, type: string, raw: readonly string[]): string[] {
@@ -120,17 +148,20 @@ function normalizeDeclaration(
   violations: Violations,
   field: string,
   raw: UncheckedDeclaration,
+  budget: PatternBudget,
 ): VariableDeclaration | undefined {
   const description = checkDescription(violations, `${field}.description`, raw.description);
   if (!checkName(violations, `${field}.type`, VARIABLE_TYPES, raw.type)) return undefined;
+  const maxLength = checkMaxLength(violations, `${field}.max_length`, raw.type, raw.maxLength);
   const declaration: VariableDeclaration = {
     name: raw.name,
     type: raw.type,
     required: raw.required,
     description,
-    maxLength: checkMaxLength(violations, `${field}.max_length`, raw.type, raw.maxLength),
-    pattern: checkValuePattern(violations, `${field}.pattern`, raw.type, raw.pattern),
+    maxLength,
+    pattern: checkValuePattern(violations, `${field}.pattern`, raw, maxLength),
     enumValues: checkEnumValues(violations, `${field}.enum_values`, raw.type, raw.enumValues),
+    untrusted: checkUntrusted(violations, `${field}.untrusted`, raw.type, raw.untrusted),
   };
   if (raw.default === undefined || raw.default === null) return declaration;
   if (raw.required) {
@@ -142,7 +173,7 @@ function normalizeDeclaration(
   }
   const value = boundedJson(violations, `${field}.default`, raw.default, MAX_VARIABLES_BYTES);
   if (value === undefined) return declaration;
-  const problem = compileCheck(variableRules(declaration)).problem(value);
+  const problem = compileCheck(variableRules(declaration)).problem(value, budget);
   if (problem !== undefined) violations.add(`${field}.default`, 'WRONG_TYPE', `the default ${problem}`);
   return { ...declaration, default: value };
 }
@@ -162,6 +193,7 @@ export function normalizeDeclarations(
   }
   const names = new Set<string>();
   const declarations: VariableDeclaration[] = [];
+  const budget = new PatternBudget();
   list.slice(0, MAX_VARIABLES).forEach((raw, index) => {
     const path = `${field}[${index}]`;
     checkVariableName(violations, `${path}.name`, raw.name);
@@ -169,10 +201,12 @@ export function normalizeDeclarations(
       violations.add(`${path}.name`, 'DUPLICATE', `${excerpt(raw.name)} is declared before; declare it once`);
     }
     if (raw.name !== '') names.add(raw.name);
-    const declaration = normalizeDeclaration(violations, path, raw);
+    const declaration = normalizeDeclaration(violations, path, raw, budget);
     if (declaration !== undefined) declarations.push(declaration);
   });
-  checkDefaults(violations, field, declarations.map((declaration) => [declaration.name, declaration] as const));
+  const byNames = declarations.map((declaration) => [declaration.name, declaration] as const);
+  checkDefaults(violations, field, byNames);
+  checkPatterns(violations, field, byNames);
   return declarations.toSorted(byName);
 }
 
@@ -191,6 +225,30 @@ export function checkDefaults(
   if (bytes <= MAX_VARIABLES_BYTES) return;
   const description = `the defaults have ${bytes} bytes as JSON together; at most ${MAX_VARIABLES_BYTES} are allowed`;
   violations.add(field, 'TOO_LARGE', description);
+}
+
+/**
+ * Checks that the patterns, by name, are together not too much to compile, which is done where renders run. Compiles no
+ * more than is allowed.
+ * @param field path of what declares them
+ */
+export function checkPatterns(
+  violations: Violations,
+  field: string,
+  declarations: readonly (readonly [name: string, rules: { readonly pattern?: string }])[],
+): void {
+  let instructions = 0;
+  for (const [, { pattern = '' }] of declarations) {
+    if (pattern === '') continue;
+    instructions += classWork(pattern);
+    if (instructions > MAX_VARIABLE_PATTERN_INSTRUCTIONS) break;
+    instructions += compilePattern(pattern).instructions;
+  }
+  if (instructions <= MAX_VARIABLE_PATTERN_INSTRUCTIONS) return;
+  const description =
+    `the patterns of the variables take more than ${MAX_VARIABLE_PATTERN_INSTRUCTIONS} instructions together, ` +
+    'which Unicode classes and ranges that ignore case add to; repeat less, or declare fewer patterns';
+  violations.add(field, 'TOO_COMPLEX', description);
 }
 
 /**

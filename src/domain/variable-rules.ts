@@ -1,6 +1,6 @@
 /** What a value of a variable has to be (spec section 3). */
 import type { Json } from './json.ts';
-import { compilePattern } from './pattern.ts';
+import { type PatternBudget, compilePattern } from './pattern.ts';
 import { characters, excerpt } from './text.ts';
 
 export const VARIABLE_TYPES = ['STRING', 'INTEGER', 'NUMBER', 'BOOLEAN', 'ENUM', 'LIST', 'OBJECT'] as const;
@@ -14,6 +14,7 @@ export type VariableRules = {
   readonly max_length?: number;
   readonly pattern?: string;
   readonly enum_values?: readonly string[];
+  readonly untrusted?: true;
 };
 
 /** The rules of a snapshot's variables by name. */
@@ -53,8 +54,11 @@ function listed(values: readonly string[]): string {
 
 /** Compiled rules of one variable. */
 export interface ValueCheck {
-  /** What is wrong with a value, undefined if it fits. Numbers are finite by now. */
-  readonly problem: (value: Json) => string | undefined;
+  /**
+   * What is wrong with a value, undefined if it fits. Numbers are finite by now.
+   * @param budget what matching may take, which a value that is matched lessens
+   */
+  readonly problem: (value: Json, budget: PatternBudget) => string | undefined;
   /** Roughly what this takes of memory. */
   readonly bytes: number;
 }
@@ -65,14 +69,22 @@ export function compileCheck(rules: VariableRules): ValueCheck {
   const { max_length: maxLength, enum_values: enumValues } = rules;
   const pattern = rules.pattern === undefined ? undefined : compilePattern(rules.pattern);
   const members = enumValues === undefined ? undefined : new Set(enumValues);
-  const problem = (value: Json): string | undefined => {
+  const problem = (value: Json, budget: PatternBudget): string | undefined => {
     if (!isType(value)) return `must be ${TYPE_WORDS[rules.type]} (${rules.type}); it is ${kindOf(value)}`;
     if (typeof value !== 'string') return undefined;
     if (maxLength !== undefined && characters(value) > maxLength) {
       return `must have at most ${maxLength} characters, not ${characters(value)}`;
     }
-    if (pattern !== undefined && !pattern.matchesWhole(value)) {
-      return `must match the pattern ${excerpt(rules.pattern as string)} as a whole`;
+    if (pattern !== undefined) {
+      const longest = budget.longest(pattern);
+      if (value.length > longest) {
+        return (
+          `is too long to be matched: it has ${value.length} UTF-16 code units, and at most ${longest} are left to ` +
+          `its pattern of ${pattern.instructions} instructions; shorten it, or simplify the pattern`
+        );
+      }
+      budget.take(pattern, value);
+      if (!pattern.matchesWhole(value)) return `must match the pattern ${excerpt(rules.pattern as string)} as a whole`;
     }
     if (members !== undefined && !members.has(value.normalize('NFC'))) {
       return `must be one of ${listed(enumValues as readonly string[])}`;

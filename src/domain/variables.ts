@@ -5,13 +5,15 @@ import { NAME_RULE, isName } from './identifier.ts';
 import { checkJson, checkSize } from './json-bounds.ts';
 import type { Json, JsonObject } from './json.ts';
 import { MAX_SENT_VARIABLES, MAX_VARIABLES, MAX_VARIABLES_BYTES } from './limits.ts';
+import { PatternBudget } from './pattern.ts';
+import { cleanUntrusted, untrustedText } from './untrusted.ts';
 import { compileCheck, type VariableRules, type SnapshotVariables, type ValueCheck } from './variable-rules.ts';
 
 /** What the values of a render came to. */
 export interface ResolvedVariables {
   /** The merged values by name: what variables_hash covers. */
   readonly values: JsonObject;
-  /** What is inserted, by name; a name without a text inserts nothing. */
+  /** What is inserted, by name, untrusted text inside of its delimiter; a name without a text inserts nothing. */
   readonly texts: ReadonlyMap<string, string>;
   /** Required variables without a value, by name. */
   readonly missing: readonly string[];
@@ -43,6 +45,7 @@ interface CompiledVariable {
   readonly name: string;
   readonly required: boolean;
   readonly default: Json | undefined;
+  readonly untrusted: boolean;
   readonly check: ValueCheck;
 }
 
@@ -55,10 +58,11 @@ function ownValue(values: JsonObject, name: string): Json | undefined {
 const BYTES_PER_UNIT = 6;
 const BYTES_PER_VALUE = 6;
 
-/** What is wrong with the size of merged values; only many are measured exactly. */
-function sizeProblem(values: JsonObject, texts: ReadonlyMap<string, string>): string | undefined {
-  let atMost = 0;
-  for (const [name, text] of texts) atMost += (name.length + text.length) * BYTES_PER_UNIT + BYTES_PER_VALUE;
+/**
+ * What is wrong with the size of merged values; only many are measured exactly.
+ * @param atMost bytes that they do not exceed
+ */
+function sizeProblem(values: JsonObject, atMost: number): string | undefined {
   if (atMost < MAX_VARIABLES_BYTES) return undefined;
   const bytes = Buffer.byteLength(canonicalJson(values));
   if (bytes <= MAX_VARIABLES_BYTES) return undefined;
@@ -74,7 +78,13 @@ export function compileVariables(rules: SnapshotVariables): CompiledVariables {
     .toSorted()
     .map((name) => {
       const rule = rules[name] as VariableRules;
-      return { name, required: rule.required === true, default: rule.default, check: compileCheck(rule) };
+      return {
+        name,
+        required: rule.required === true,
+        default: rule.default,
+        untrusted: rule.untrusted === true,
+        check: compileCheck(rule),
+      };
     });
   const declared = new Set(Object.keys(rules));
 
@@ -83,29 +93,55 @@ export function compileVariables(rules: SnapshotVariables): CompiledVariables {
     const texts = new Map<string, string>();
     const missing: string[] = [];
     const invalid: InvalidVariable[] = [];
+    const budget = new PatternBudget();
+    let atMost = 0;
     for (const variable of variables) {
       const { name } = variable;
       const requested = ownValue(requestValues, name);
-      const value = requested ?? ownValue(tenantValues, name) ?? variable.default;
+      const given = requested ?? ownValue(tenantValues, name);
+      const value = given ?? variable.default;
       if (value === undefined) {
         if (variable.required) missing.push(name);
         continue;
       }
-      const problem = variable.check.problem(value);
+      // A default was checked when it was declared.
+      const problem = given === undefined ? undefined : variable.check.problem(given, budget);
       if (problem !== undefined) {
         const giver = requested === undefined ? 'tenant' : 'request';
         invalid.push({ name, message: `the ${giver}'s value ${problem}` });
         continue;
       }
       values.push([name, value]);
-      texts.set(name, valueText(value));
+      const text = valueText(value);
+      texts.set(name, variable.untrusted ? untrustedText(name, text) : text);
+      atMost += (name.length + text.length) * BYTES_PER_UNIT + BYTES_PER_VALUE;
     }
     const merged = Object.fromEntries(values);
     const undeclared = Object.keys(requestValues).filter((name) => !declared.has(name) && requestValues[name] !== null);
-    const tooLarge = sizeProblem(merged, texts);
+    const tooLarge = sizeProblem(merged, atMost);
     return { values: merged, texts, missing, invalid, tooLarge, undeclared: undeclared.toSorted() };
   };
   return Object.freeze({ resolve, bytes: variables.reduce((sum, { check }) => sum + check.bytes, 0) });
+}
+
+/** How a variable that is declared untrusted is rendered. */
+export interface UntrustedVariable {
+  readonly name: string;
+  /** Its value, cleaned and escaped, inside of the delimiter; empty: nothing is inserted. */
+  readonly rendered: string;
+  /** How many control and invisible characters were removed from the value. */
+  readonly removedCharacters: number;
+}
+
+/** The variables that are declared untrusted, by name, those without a value too: for people, not for renders. */
+export function untrustedVariables(rules: SnapshotVariables, resolved: ResolvedVariables): UntrustedVariable[] {
+  const { values, texts } = resolved;
+  const names = Object.keys(rules).filter((name) => rules[name]?.untrusted === true);
+  return names.toSorted().map((name) => ({
+    name,
+    rendered: texts.get(name) ?? '',
+    removedCharacters: cleanUntrusted(valueText(ownValue(values, name) ?? '')).removed,
+  }));
 }
 
 function violationOfAll(description: string): Violation {

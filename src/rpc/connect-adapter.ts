@@ -15,9 +15,11 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from '@connectrpc/connect-node';
-import { Cancelled, DeadlineExceeded } from '../domain/errors.ts';
+import { Cancelled, DeadlineExceeded, DomainError } from '../domain/errors.ts';
 import { Call, type CallRequest, rpcName } from './call.ts';
+import { type BytesCheck, checkQuery, checkedCompression, checkedRequest, speaksJson } from './connect-body.ts';
 import { type Status, type StatusError, UnreadableRequest } from './errors.ts';
+import { compileFieldCount, countJsonFields } from './field-count.ts';
 import { composeChain } from './interceptor-chain.ts';
 import type { InterceptorParts, Next } from './interceptor.ts';
 import { DECODE_OPTIONS, MAX_REQUEST_BYTES } from './limits.ts';
@@ -41,9 +43,16 @@ interface Exchange {
 
 const EXCHANGE = createContextKey<Exchange>({ peer: '' });
 
-/** One procedure: connect's codec and protocols around our chain. */
-interface Procedure {
+/** Connect's protocols around our chain, for one codec. */
+interface Endpoint {
   readonly handler: UniversalHandler;
+  readonly check: BytesCheck;
+}
+
+/** One procedure. */
+interface Procedure {
+  readonly binary: Endpoint;
+  readonly json: Endpoint;
   readonly method: DescMethodUnary;
   readonly chain: Next<Message>;
 }
@@ -61,7 +70,7 @@ export function createConnectListeners(
   for (const { handlers } of services) {
     for (const [method, handler] of handlers) {
       const procedure = createProcedure(method, handler, parts);
-      listeners.set(procedure.handler.requestPath, (request, response) => {
+      listeners.set(procedure.json.handler.requestPath, (request, response) => {
         serve(procedure, request, response).catch(() => response.destroy());
       });
     }
@@ -70,20 +79,29 @@ export function createConnectListeners(
 }
 
 function createProcedure(method: DescMethodUnary, handle: Handler, parts: InterceptorParts): Procedure {
+  const chain = composeChain(method, parts, handleAndCheck(method, handle));
+  return {
+    binary: createEndpoint(method, chain, compileFieldCount(method.input)),
+    json: createEndpoint(method, chain, countJsonFields),
+    method,
+    chain,
+  };
+}
+
+function createEndpoint(method: DescMethodUnary, chain: Next<Message>, check: BytesCheck): Endpoint {
   const router = createConnectRouter({
     grpc: false,
     readMaxBytes: MAX_REQUEST_BYTES,
     maxTimeoutMs: MAX_TIMEOUT_MS,
-    acceptCompression: [compressionGzip, compressionBrotli],
+    acceptCompression: [compressionGzip, compressionBrotli].map((each) => checkedCompression(each, check)),
     jsonOptions: { ...DECODE_OPTIONS, ignoreUnknownFields: false },
     binaryOptions: DECODE_OPTIONS,
-    requestGate,
+    requestGate: (context) => requestGate(context, check),
   });
-  const chain = composeChain(method, parts, handleAndCheck(method, handle));
   router.rpc(method, (message, context) =>
     runChain(chain, method, context.values.get(EXCHANGE), context, { message }),
   );
-  return { handler: router.handlers[0] as UniversalHandler, method, chain };
+  return { handler: router.handlers[0] as UniversalHandler, check };
 }
 
 /** Connect encodes the answer after the chain has ended: one that it cannot encode has to become INTERNAL before. */
@@ -96,13 +114,15 @@ function handleAndCheck({ output }: DescMethodUnary, handle: Handler): Next<Mess
   };
 }
 
-/** Connect calls it before it reads a body: in the second pass over a request there is an error to answer with. */
-function requestGate(context: HandlerContext): void {
+/** Connect calls it before it reads a message: in the second pass over a request there is an error to answer with. */
+function requestGate(context: HandlerContext, check: BytesCheck): void {
   const exchange = context.values.get(EXCHANGE);
   exchange.context = context;
-  if (exchange.error === undefined) return;
-  setResponseHeaders(context, exchange.call as ConnectCall);
-  throw exchange.error;
+  if (exchange.error !== undefined) {
+    setResponseHeaders(context, exchange.call as ConnectCall);
+    throw exchange.error;
+  }
+  if (context.requestMethod === 'GET') checkQuery(context.url, check);
 }
 
 async function runChain(
@@ -136,21 +156,31 @@ async function serve(procedure: Procedure, request: IncomingMessage, response: S
 /**
  * Connect decodes before it calls us, and answers what it cannot decode by itself: without our details, log and
  * metrics, and malformed protobuf as INTERNAL. Such a request goes through our chain as one whose message cannot be
- * read, and then once more through connect, which puts the resulting error into the caller's protocol.
+ * read, and then once more through connect, which puts the resulting error into the caller's protocol. So does one that
+ * our check refused.
  */
 async function answer(
-  { handler, method, chain }: Procedure,
+  { binary, json, method, chain }: Procedure,
   request: UniversalServerRequest,
   exchange: Exchange,
 ): Promise<UniversalServerResponse> {
-  const response = await handler(request);
+  const isJson = speaksJson(request.method, request.url, request.header.get('content-type'));
+  const { handler, check } = isJson ? json : binary;
+  const response = await handler(checkedRequest(request, check));
   const { context, call } = exchange;
   if (context === undefined || call !== undefined) return response;
   // The gate was passed and the chain was not reached: connect aborts the signal with what is in between.
-  const failure = ConnectError.from(context.signal.reason, Code.InvalidArgument);
-  if (!UNREADABLE.has(failure.code)) return response;
-  await runChain(chain, method, exchange, context, new UnreadableMessage(failure.rawMessage)).catch(() => {});
+  const refusal = refusalOf(context.signal.reason);
+  if (refusal === undefined) return response;
+  await runChain(chain, method, exchange, context, new UnreadableMessage(refusal)).catch(() => {});
   return handler(bodiless(request));
+}
+
+/** Why a message was not read; undefined: that is for connect to say. */
+function refusalOf(reason: unknown): DomainError | undefined {
+  if (reason instanceof DomainError) return reason;
+  const failure = ConnectError.from(reason, Code.InvalidArgument);
+  return UNREADABLE.has(failure.code) ? new UnreadableRequest(failure.rawMessage) : undefined;
 }
 
 /** A request that leads connect to the gate in the same protocol. An error of a GET is answered like that of a POST. */
@@ -171,14 +201,14 @@ function connectError({ code, message, details }: Status): ConnectError {
 }
 
 class UnreadableMessage implements CallRequest {
-  readonly #detail: string;
+  readonly #refusal: DomainError;
 
-  constructor(detail: string) {
-    this.#detail = detail;
+  constructor(refusal: DomainError) {
+    this.#refusal = refusal;
   }
 
   get message(): never {
-    throw new UnreadableRequest(this.#detail);
+    throw this.#refusal;
   }
 }
 
@@ -194,7 +224,7 @@ class ConnectCall extends Call {
     super(method, rpcName(method), timeLeft === undefined ? undefined : Date.now() + timeLeft);
     this.peer = peer;
     this.#headers = context.requestHeader;
-    this.speaksJson = /\bjson\b/.test(this.header('content-type') ?? new URL(context.url).search);
+    this.speaksJson = speaksJson(context.requestMethod, context.url, context.requestHeader.get('content-type'));
     const { signal } = context;
     signal.addEventListener('abort', () => {
       const { code } = ConnectError.from(signal.reason);

@@ -20,9 +20,12 @@ import {
   NotFound,
   PreconditionFailed,
   RenderedTooLarge,
+  RenderTooCostly,
   Stale,
   Unavailable,
   type Violation,
+  type ViolationReason,
+  WorkTooLong,
 } from '../domain/errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
@@ -89,6 +92,7 @@ const CODES: Readonly<Record<Reason, Code>> = {
   REQUEST_ID_REUSED: Code.INVALID_ARGUMENT,
   VARIABLES_INVALID: Code.INVALID_ARGUMENT,
   RENDERED_TOO_LARGE: Code.INVALID_ARGUMENT,
+  RENDER_TOO_COSTLY: Code.INVALID_ARGUMENT,
   RESOURCE_NOT_FOUND: Code.NOT_FOUND,
   RESOURCE_EXISTS: Code.ALREADY_EXISTS,
   VERSION_EXISTS: Code.ALREADY_EXISTS,
@@ -101,6 +105,8 @@ const CODES: Readonly<Record<Reason, Code>> = {
   SEQ_NOT_APPLIED: Code.UNAVAILABLE,
   DATABASE_UNAVAILABLE: Code.UNAVAILABLE,
   DRAINING: Code.UNAVAILABLE,
+  OVERLOADED: Code.UNAVAILABLE,
+  WORK_TOO_LONG: Code.RESOURCE_EXHAUSTED,
   DEADLINE_EXCEEDED: Code.DEADLINE_EXCEEDED,
   CANCELLED: Code.CANCELLED,
   INTERNAL: Code.INTERNAL,
@@ -141,10 +147,12 @@ function explain(error: unknown): Explanation | undefined {
   if (error instanceof InvalidInput) return explainInvalidInput(error);
   if (error instanceof MalformedRequest) return { reason: 'MALFORMED_REQUEST' };
   if (error instanceof RenderedTooLarge) {
-    const metadata = { bytes: String(error.bytes), max_bytes: String(error.maxBytes) };
-    const fieldViolations = listViolations([{ field: 'variables', reason: 'TOO_LARGE', description: error.message }]);
-    const details = [{ desc: BadRequestSchema, message: create(BadRequestSchema, { fieldViolations }) }];
-    return { reason: 'RENDERED_TOO_LARGE', metadata, details };
+    const metadata = { max_bytes: String(error.maxBytes) };
+    return { reason: 'RENDERED_TOO_LARGE', metadata, details: [aboutVariables('TOO_LARGE', error)] };
+  }
+  if (error instanceof RenderTooCostly) {
+    const metadata = { max_steps: String(error.maxSteps) };
+    return { reason: 'RENDER_TOO_COSTLY', metadata, details: [aboutVariables('TOO_COMPLEX', error)] };
   }
   if (error instanceof NotFound) return { reason: 'RESOURCE_NOT_FOUND', details: [resourceInfo(error)] };
   if (error instanceof AlreadyExists) {
@@ -158,6 +166,9 @@ function explain(error: unknown): Explanation | undefined {
     const details = [{ desc: RetryInfoSchema, message: retryInfo }];
     return { reason: error.reason, metadata: error.metadata, details };
   }
+  if (error instanceof WorkTooLong) {
+    return { reason: 'WORK_TOO_LONG', metadata: { work: error.work, limit_ms: String(error.limitMs) } };
+  }
   if (error instanceof DeadlineExceeded) return { reason: 'DEADLINE_EXCEEDED' };
   if (error instanceof Cancelled) return { reason: 'CANCELLED' };
   return undefined;
@@ -169,6 +180,12 @@ function explainInvalidInput({ reason, violations, metadata, total }: InvalidInp
   const details = [{ desc: BadRequestSchema, message: create(BadRequestSchema, { fieldViolations: listed }) }];
   if (listed.length === total) return { reason, metadata, details };
   return { reason, metadata: { ...metadata, violations: String(total) }, details };
+}
+
+/** Names the values of a render as what is to be changed. */
+function aboutVariables(reason: ViolationReason, { message }: Error): StatusDetail {
+  const fieldViolations = [{ field: 'variables', reason, description: message }];
+  return { desc: BadRequestSchema, message: create(BadRequestSchema, { fieldViolations }) };
 }
 
 function listViolations(violations: readonly Violation[]) {

@@ -1,11 +1,12 @@
 import { Buffer } from 'node:buffer';
-import { type DescMethodUnary, type Message, create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { type DescMessage, type DescMethodUnary, type Message, create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { anyPack } from '@bufbuild/protobuf/wkt';
 import { Metadata, Server, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import { StatusSchema } from '../../gen/google/rpc/status_pb.js';
 import { Cancelled, DeadlineExceeded } from '../domain/errors.ts';
 import { Call, type CallRequest, rpcName } from './call.ts';
 import { type Status, type StatusError, UnreadableRequest } from './errors.ts';
+import { compileFieldCount } from './field-count.ts';
 import { composeChain } from './interceptor-chain.ts';
 import type { InterceptorParts, Next } from './interceptor.ts';
 import { DECODE_OPTIONS, MAX_HEADER_BYTES, MAX_REQUEST_BYTES } from './limits.ts';
@@ -62,9 +63,10 @@ function identity(bytes: Buffer): Buffer {
 function unaryCall(method: DescMethodUnary, handler: Handler, parts: InterceptorParts) {
   const rpc = rpcName(method);
   const run = composeChain(method, parts, handleAndEncode(method, handler));
+  const decode = compileDecoder(method.input);
   return (wireCall: WireCall, callback: sendUnaryData<Buffer>): void => {
     const call = new GrpcCall(method, rpc, wireCall);
-    run(call, new GrpcRequest(method, wireCall.request)).then(
+    run(call, new GrpcRequest(decode, wireCall.request)).then(
       (answer) => {
         call.end();
         wireCall.sendMetadata(headersOf(call));
@@ -125,26 +127,33 @@ class GrpcCall extends Call {
   }
 }
 
+type Decoder = (bytes: Uint8Array) => Message;
+
+/** @returns throws MalformedRequest, and InvalidInput if there is too much to decode */
+function compileDecoder(desc: DescMessage): Decoder {
+  const countFields = compileFieldCount(desc);
+  return (bytes) => {
+    countFields(bytes);
+    try {
+      return fromBinary(desc, bytes, DECODE_OPTIONS);
+    } catch (error) {
+      throw new UnreadableRequest((error as Error).message);
+    }
+  };
+}
+
 class GrpcRequest implements CallRequest {
-  readonly #method: DescMethodUnary;
+  readonly #decode: Decoder;
   readonly #bytes: Uint8Array;
   #message: Message | undefined;
 
-  constructor(method: DescMethodUnary, bytes: Uint8Array) {
-    this.#method = method;
+  constructor(decode: Decoder, bytes: Uint8Array) {
+    this.#decode = decode;
     this.#bytes = bytes;
   }
 
   get message(): Message {
-    this.#message ??= this.#decode();
+    this.#message ??= this.#decode(this.#bytes);
     return this.#message;
-  }
-
-  #decode(): Message {
-    try {
-      return fromBinary(this.#method.input, this.#bytes, DECODE_OPTIONS);
-    } catch (error) {
-      throw new UnreadableRequest((error as Error).message);
-    }
   }
 }

@@ -3,6 +3,7 @@ import type { Value } from '@bufbuild/protobuf/wkt';
 import type { Violation, ViolationReason } from '../domain/errors.ts';
 import type { Json } from '../domain/json.ts';
 import { MAX_JSON_LEVELS, MAX_VIOLATIONS } from '../domain/limits.ts';
+import { MAX_COMBINING_MARKS } from './limits.ts';
 
 const MAX_KEY_LENGTH = 64;
 const PLAIN_KEY = /^[\w.-]{1,64}$/;
@@ -10,6 +11,7 @@ const PLAIN_KEY = /^[\w.-]{1,64}$/;
 const DESCRIPTIONS = {
   NUL: 'U+0000 is not allowed',
   NOT_UNICODE: 'an unpaired surrogate is not allowed; send well-formed Unicode',
+  TOO_COMPLEX: `more than ${MAX_COMBINING_MARKS} combining marks in a row are not allowed`,
   TOO_LARGE: `lists and objects must not nest deeper than ${MAX_JSON_LEVELS}`,
 } as const satisfies Partial<Record<ViolationReason, string>>;
 
@@ -29,7 +31,8 @@ type ValueCheck<T> = (value: T, depth: number, found: Breach[]) => void;
 
 /**
  * Compiles the check of every string in messages of a type: fields, map keys and values, google.protobuf.Value and
- * Struct, however nested. A string must not hold U+0000 nor an unpaired surrogate; values nest at most 64 deep.
+ * Struct, however nested. A string must hold neither U+0000 nor an unpaired surrogate, nor more than 128 combining
+ * marks in a row; values nest at most 64 deep.
  * Paths have proto field names: `draft.content`, `variables.user_name`, `placeholders.history.messages[0].content`.
  */
 export function compileTextCheck(desc: DescMessage): (message: Message) => Violation[] {
@@ -128,6 +131,38 @@ function checkString(value: unknown, found: Breach[]): void {
   const text = value as string;
   if (text.includes('\0')) add(found, 'NUL');
   if (!text.isWellFormed()) add(found, 'NOT_UNICODE');
+  if (text.length > MAX_COMBINING_MARKS && holdsLongRun(text)) add(found, 'TOO_COMPLEX');
+}
+
+/** Below it there are no combining marks. */
+const FIRST_MARK = 0x300;
+/** In UTF-16 code units. A run that is too long reaches from one look at the text over the whole way to the next. */
+const STRIDE = MAX_COMBINING_MARKS / 2;
+/** A look may fall between the halves of a mark. */
+const MARKS_AHEAD = new RegExp(`^[\\uDC00-\\uDFFF]?\\p{M}{${STRIDE / 2}}`, 'u');
+const MARK = /^\p{M}/u;
+/** The same for UTF-16 code units: a look at a table is several times as fast. */
+const MARK_UNITS = Uint8Array.from({ length: 0x10000 }, (_, unit) => Number(MARK.test(String.fromCharCode(unit))));
+
+/** Looks at a few places only: every render passes here with all of its history. */
+function holdsLongRun(text: string): boolean {
+  for (let at = 0; at < text.length; at += STRIDE) {
+    if (text.charCodeAt(at) < FIRST_MARK) continue;
+    if (MARKS_AHEAD.test(text.slice(at, at + STRIDE + 1))) return hasLongRun(text);
+  }
+  return false;
+}
+
+function hasLongRun(text: string): boolean {
+  let marks = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const isPair = (text.codePointAt(at) as number) > 0xffff;
+    const isMark = isPair ? MARK.test(text.slice(at, at + 2)) : MARK_UNITS[text.charCodeAt(at)] === 1;
+    if (isPair) at += 1;
+    marks = isMark ? marks + 1 : 0;
+    if (marks > MAX_COMBINING_MARKS) return true;
+  }
+  return false;
 }
 
 function checkValue({ kind }: Value, depth: number, found: Breach[]): void {

@@ -103,8 +103,7 @@ function replayBundle(
     return inputMissing(receipt, [...(values ? [] : ['variables']), ...(placeholders ? [] : ['placeholders'])]);
   }
   const bundle = compileBundle({ hash: receipt.bundleHash, text: snapshot });
-  const { texts } = bundle.variables.resolve({}, values);
-  const { text, messages } = bundle.assemble(texts, placeholders);
+  const { text, messages } = bundle.assemble(bundle.variables.resolve({}, values), placeholders);
   return compare(receipt, text, messages);
 }
 

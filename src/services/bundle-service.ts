@@ -1,11 +1,11 @@
 import {
   bundleDocument,
-  normalizeBundleDraft,
   parseBundleDocument,
   templateRefs,
   type BundleDraft,
   type UncheckedBundleDraft,
 } from '../domain/bundle.ts';
+import type { Checked } from '../domain/checked.ts';
 import { AlreadyExists, NotFound, PreconditionFailed, Violations, type Obstacle } from '../domain/errors.ts';
 import { checkId } from '../domain/identifier.ts';
 import type { PromptType } from '../domain/prompt-type.ts';
@@ -25,6 +25,13 @@ import type {
   WriteTransaction,
 } from './stores.ts';
 import { pinTemplates, placedRefs, type PlacedRef } from './template-pinning.ts';
+
+/** A draft that is to be saved. */
+export interface SentBundleDraft {
+  /** As it was sent: what it refers to is looked up even if it is not sound. */
+  readonly sent: UncheckedBundleDraft | undefined;
+  readonly draft: Checked<BundleDraft>;
+}
 
 export interface BundleWritten {
   readonly bundle: DraftRecord;
@@ -54,17 +61,18 @@ export class BundleService {
   /** @throws InvalidInput, NotFound (tenant), AlreadyExists */
   async create(
     tx: WriteTransaction,
-    input: { tenant: string; id: string; type: PromptType | undefined; draft: UncheckedBundleDraft | undefined },
+    input: SentBundleDraft & { tenant: string; id: string; type: PromptType | undefined },
   ): Promise<BundleWritten> {
     const violations = new Violations();
     checkId(violations, 'bundle_id', input.id);
     const type = requireType(violations, input.type);
-    const draft = requireDraft(violations, input.draft);
+    violations.addAll(input.draft);
     await requireTenant(tx, input.tenant);
-    if (input.draft) await shareNamed(violations, tx, await tx.tenants.lineage(input.tenant), input.draft);
+    if (input.sent) await shareNamed(violations, tx, await tx.tenants.lineage(input.tenant), input.sent);
     violations.throwIfAny();
 
-    const document = bundleDocument(type!, draft!);
+    const draft = input.draft.value!;
+    const document = bundleDocument(type!, draft);
     const record: DraftRecord = {
       tenant: input.tenant,
       id: input.id,
@@ -78,7 +86,7 @@ export class BundleService {
       archiveTime: undefined,
     };
     await tx.putDocument(document);
-    if (!(await tx.insertBundle(record, templateRefs(draft!)))) {
+    if (!(await tx.insertBundle(record, templateRefs(draft)))) {
       throw new AlreadyExists('bundle', name(record), 'ids stay reserved, archived ones too: choose another');
     }
     const seq = await append(tx, 'CREATE', record, '', document.hash, { type: record.type, edit_version: 1 });
@@ -88,18 +96,19 @@ export class BundleService {
   /** Replaces the whole draft. @throws InvalidInput, NotFound, PreconditionFailed, Stale */
   async update(
     tx: WriteTransaction,
-    input: { tenant: string; id: string; draft: UncheckedBundleDraft | undefined; editVersion: number },
+    input: SentBundleDraft & { tenant: string; id: string; editVersion: number },
   ): Promise<BundleWritten> {
     const violations = new Violations();
     checkEditVersion(violations, input.editVersion);
-    const draft = requireDraft(violations, input.draft);
+    violations.addAll(input.draft);
     const locked = await tx.lockBundle(input.tenant, input.id);
     if (locked === undefined) throw new NotFound('bundle', name(input));
-    if (input.draft) await shareNamed(violations, tx, await tx.tenants.lineage(input.tenant), input.draft);
+    if (input.sent) await shareNamed(violations, tx, await tx.tenants.lineage(input.tenant), input.sent);
     violations.throwIfAny();
 
     const current = writable(locked, 'bundle', name(input), input.editVersion);
-    const document = bundleDocument(current.type, draft!);
+    const draft = input.draft.value!;
+    const document = bundleDocument(current.type, draft);
     const record: DraftRecord = {
       ...current,
       editVersion: current.editVersion + 1,
@@ -108,7 +117,7 @@ export class BundleService {
       updateActor: tx.actor,
     };
     await tx.putDocument(document);
-    await tx.updateBundle(record, templateRefs(draft!));
+    await tx.updateBundle(record, templateRefs(draft));
     const detail = { edit_version: record.editVersion };
     const seq = await append(tx, 'UPDATE', record, current.draft.hash, document.hash, detail);
     return { bundle: record, seq };
@@ -225,12 +234,6 @@ export class BundleService {
 function found(record: DraftRecord | undefined, bundle: { tenant: string; id: string }): DraftRecord {
   if (record === undefined) throw new NotFound('bundle', name(bundle));
   return record;
-}
-
-function requireDraft(violations: Violations, draft: UncheckedBundleDraft | undefined): BundleDraft | undefined {
-  if (draft !== undefined) return normalizeBundleDraft(violations, 'draft', draft);
-  violations.add('draft', 'REQUIRED', 'the draft is required');
-  return undefined;
 }
 
 /**

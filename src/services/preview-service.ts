@@ -1,49 +1,16 @@
-import {
-  compileBundle,
-  messagesHash,
-  placeholdersHash,
-  renderedHash,
-  variablesHash,
-  type CompiledBundle,
-  type Message,
-} from '../domain/assembly.ts';
-import {
-  normalizeBundleDraft,
-  parseBundleDocument,
-  type BundleDraft,
-  type UncheckedBundleDraft,
-} from '../domain/bundle.ts';
-import { NotFound, Violations } from '../domain/errors.ts';
+import type { Message } from '../domain/assembly.ts';
+import { NotFound, Unavailable, Violations, WorkTooLong } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
+import type { PreviewedPrompt } from '../domain/preview.ts';
 import type { PromptType } from '../domain/prompt-type.ts';
 import type { RouteMap } from '../domain/route-map.ts';
-import { buildSnapshot, snapshotDocument, templateSnapshot, type Snapshot } from '../domain/snapshot.ts';
-import {
-  normalizeTemplateDraft,
-  parseTemplateDocument,
-  readVariables,
-  type TemplateDraft,
-  type UncheckedTemplateDraft,
-} from '../domain/template.ts';
-import { characters, words } from '../domain/text.ts';
-import { checkValues, variableViolations } from '../domain/variables.ts';
+import type { TokenEncoding } from '../domain/token-count.ts';
+import { checkValues } from '../domain/variables.ts';
+import type { DraftChecks, PreviewWork, WorkCall } from './bounded-work.ts';
+import { PreviewSubjects, type PreviewSubject } from './preview-subject.ts';
 import { checkInputs } from './render-input.ts';
 import type { Pin, Stores } from './stores.ts';
-import { pinTemplates, placedRefs, type PlacedRef } from './template-pinning.ts';
 import type { Warning } from './warning.ts';
-import { requireType } from './write-checks.ts';
-
-export type PreviewSubject =
-  | { readonly kind: 'bundleDraft'; readonly id: string }
-  | { readonly kind: 'bundleVersion'; readonly id: string; readonly version: string }
-  | {
-      readonly kind: 'bundleContent';
-      readonly type: PromptType | undefined;
-      readonly draft: UncheckedBundleDraft | undefined;
-    }
-  | { readonly kind: 'templateDraft'; readonly id: string }
-  | { readonly kind: 'templateVersion'; readonly id: string; readonly version: string }
-  | { readonly kind: 'templateContent'; readonly draft: UncheckedTemplateDraft };
 
 export interface PreviewInput {
   readonly tenant: string;
@@ -52,25 +19,23 @@ export interface PreviewInput {
   readonly placeholders: ReadonlyMap<string, readonly Message[]>;
   /** Stand in for the brand variables of the same name. */
   readonly tenantVariables: JsonObject;
+  readonly tokenEncoding: TokenEncoding;
+  /** Most tokens that the text should have; 0: any number. */
+  readonly tokenBudget: number;
 }
 
-export interface PreviewResult {
-  readonly text: string;
-  readonly messages: readonly Message[];
-  readonly renderable: boolean;
-  readonly renderedHash: string;
-  readonly bundleHash: string;
-  readonly personalityHash: string;
-  readonly constraintsHash: string;
-  readonly variablesHash: string;
-  readonly placeholdersHash: string;
-  readonly messagesHash: string;
-  readonly missingVariables: readonly string[];
-  readonly unusedVariables: readonly string[];
-  readonly invalidVariables: readonly { name: string; message: string }[];
+/** The tokens of a prompt, without what a chat format puts around messages. */
+export interface TokenCounts {
+  readonly encoding: TokenEncoding;
+  readonly text: number;
+  /** Of each message's content, in order. */
+  readonly messages: readonly number[];
+}
+
+export interface PreviewResult extends Omit<PreviewedPrompt, 'warnings'> {
   readonly warnings: readonly Warning[];
-  readonly characters: number;
-  readonly words: number;
+  /** Undefined if they could not be counted in time, which a warning tells. */
+  readonly tokens: TokenCounts | undefined;
   readonly pins: readonly Pin[];
 }
 
@@ -78,154 +43,80 @@ export interface PreviewResult {
 export class PreviewService {
   readonly #stores: Stores;
   readonly #routes: { readonly map: RouteMap };
+  readonly #subjects: PreviewSubjects;
+  readonly #work: PreviewWork;
 
-  constructor(stores: Stores, routes: { readonly map: RouteMap }) {
+  constructor(stores: Stores, routes: { readonly map: RouteMap }, drafts: DraftChecks, work: PreviewWork) {
     this.#stores = stores;
     this.#routes = routes;
+    this.#subjects = new PreviewSubjects(stores, drafts);
+    this.#work = work;
   }
 
-  /** Missing and ill-typed values are reported, not thrown. @throws InvalidInput, NotFound, RenderedTooLarge */
-  async preview(input: PreviewInput): Promise<PreviewResult> {
+  /**
+   * Missing and ill-typed values are reported, not thrown.
+   * @throws InvalidInput, NotFound, RenderedTooLarge, RenderTooCostly, WorkTooLong, Unavailable
+   */
+  async preview(call: WorkCall, input: PreviewInput): Promise<PreviewResult> {
     const violations = new Violations();
-    if (input.subject === undefined) violations.add('subject', 'REQUIRED', 'name what to preview');
-    checkInputs(violations, input.variables, input.placeholders);
-    checkValues(violations, 'tenant_variables', input.tenantVariables);
+    checkPreviewInput(violations, input);
     const lineage = await this.#stores.tenants.lineage(input.tenant);
     if (lineage.length === 0) throw new NotFound('tenant', input.tenant);
-    const { bundle, pins } = await this.#subject(violations, lineage, input.subject);
+    const subject = input.subject && (await this.#subjects.load(call, violations, lineage, input.subject));
     violations.throwIfAny();
 
-    const { snapshot } = bundle!;
+    const { snapshot, pins, missingType } = subject!;
     const brand = { ...this.#routes.map.scope(input.tenant).variables, ...input.tenantVariables };
-    const values = bundle!.variables.resolve(brand, input.variables);
-    const renderable = variableViolations(values).length === 0;
-    const texts = new Map(values.texts);
-    const unusable = [...values.missing, ...values.invalid.map((problem) => problem.name)];
-    for (const name of unusable) texts.set(name, `{${name}}`);
-    const placeholders = new Map(
-      [...input.placeholders].filter(([name, sent]) => sent.length > 0 && bundle!.placeholders.includes(name)),
-    );
-    const { text, messages, emptySections } = bundle!.assemble(texts, placeholders);
-    return {
-      text,
-      messages,
-      renderable,
-      renderedHash: renderable ? renderedHash(text) : '',
-      bundleHash: bundle!.bundleHash,
-      personalityHash: bundle!.personalityHash,
-      constraintsHash: bundle!.constraintsHash,
-      variablesHash: renderable ? variablesHash(values.values) : '',
-      placeholdersHash: placeholdersHash(placeholders),
-      messagesHash: renderable ? messagesHash(messages) : '',
-      missingVariables: values.missing,
-      unusedVariables: [...unusedIn(snapshot), ...values.undeclared].toSorted(),
-      invalidVariables: [
-        ...(values.tooLarge === undefined ? [] : [{ name: '', message: values.tooLarge }]),
-        ...values.invalid,
-      ],
-      warnings: [...emptySections.map(sectionEmpty), ...unknownPlaceholders(input.placeholders, bundle!)],
-      characters: characters(text),
-      words: words(text),
-      pins,
-    };
+    const { variables, placeholders } = input;
+    const prompt = await this.#work.render(call, snapshot, { brand, variables, placeholders });
+    const tokens = await this.#countTokens(call, input.tokenEncoding, prompt);
+    const warnings = [
+      ...(missingType ? [typeMissing(missingType)] : []),
+      ...prompt.warnings,
+      ...(tokens ? overBudget(tokens, input.tokenBudget) : [tokensNotCounted(input.tokenEncoding)]),
+    ];
+    return { ...prompt, warnings, tokens, pins };
   }
 
-  async #subject(
-    violations: Violations,
-    lineage: readonly string[],
-    subject: PreviewSubject | undefined,
-  ): Promise<{ bundle: CompiledBundle | undefined; pins: readonly Pin[] }> {
-    const [tenant] = lineage as [string];
-    switch (subject?.kind) {
-      case undefined:
-        return { bundle: undefined, pins: [] };
-      case 'bundleDraft': {
-        const record = await this.#stores.bundles.find(tenant, subject.id);
-        if (record === undefined) throw new NotFound('bundle', `${tenant}/${subject.id}`);
-        const { draft } = parseBundleDocument(record.draft.text);
-        return this.#draft(violations, lineage, 'draft', draft, placedRefs(draft, 'draft'));
-      }
-      case 'bundleContent': {
-        requireType(violations, subject.type, 'bundle_content.type');
-        if (subject.draft === undefined) {
-          violations.add('bundle_content.draft', 'REQUIRED', 'the draft is required');
-          return { bundle: undefined, pins: [] };
-        }
-        const field = 'bundle_content.draft';
-        const draft = normalizeBundleDraft(violations, field, subject.draft);
-        return this.#draft(violations, lineage, field, draft, placedRefs(subject.draft, field));
-      }
-      case 'bundleVersion': {
-        const { id, version } = subject;
-        const holder = nearest(lineage, await this.#stores.bundles.versionHashes(lineage, id, version));
-        const record = holder && (await this.#stores.bundles.findVersion(holder.tenant, id, version));
-        if (!record) throw new NotFound('bundle_version', `${tenant}/${id}@${version}`);
-        return { bundle: compileBundle(record.snapshot), pins: record.pins };
-      }
-      case 'templateDraft': {
-        const record = await this.#stores.templates.find(tenant, subject.id);
-        if (record === undefined) throw new NotFound('template', `${tenant}/${subject.id}`);
-        return template(parseTemplateDocument(record.draft.text).draft);
-      }
-      case 'templateVersion': {
-        const { id, version } = subject;
-        const { templates } = this.#stores;
-        const found = await Promise.all(lineage.map((holder) => templates.findVersion(holder, id, version)));
-        const record = found.find((candidate) => candidate !== undefined);
-        if (record === undefined) throw new NotFound('template_version', `${tenant}/${id}@${version}`);
-        return template(parseTemplateDocument(record.document.text).draft);
-      }
-      case 'templateContent': {
-        const draft = normalizeTemplateDraft(violations, 'template_content', subject.draft);
-        return violations.size > 0 ? { bundle: undefined, pins: [] } : template(draft);
-      }
+  /** A preview without token counts is of use too: undefined if they take too long. */
+  async #countTokens(
+    call: WorkCall,
+    encoding: TokenEncoding,
+    { text, messages }: PreviewedPrompt,
+  ): Promise<TokenCounts | undefined> {
+    const texts = [text, ...messages.map(({ content }) => content)];
+    try {
+      const [ofText, ...ofMessages] = await this.#work.countTokens(call, encoding, texts);
+      return { encoding, text: ofText!, messages: ofMessages };
+    } catch (error) {
+      if (error instanceof WorkTooLong) return undefined;
+      if (error instanceof Unavailable && error.reason === 'OVERLOADED') return undefined;
+      throw error;
     }
   }
+}
 
-  async #draft(
-    violations: Violations,
-    lineage: readonly string[],
-    field: string,
-    draft: BundleDraft,
-    refs: readonly PlacedRef[],
-  ): Promise<{ bundle: CompiledBundle | undefined; pins: readonly Pin[] }> {
-    const sound = violations.size === 0;
-    const pinned = await pinTemplates(violations, this.#stores, lineage, refs);
-    // Sections that are not sound are missing from the draft, and its references are no longer those that were sent.
-    if (!sound) return { bundle: undefined, pins: [] };
-    const templates = pinned.map((template) => template?.draft);
-    const snapshot = buildSnapshot(violations, draft, templates, field);
-    if (violations.size > 0) return { bundle: undefined, pins: [] };
-    return { bundle: compileBundle(snapshotDocument(snapshot)), pins: pinned.map((template) => template!.pin) };
+function checkPreviewInput(violations: Violations, input: PreviewInput): void {
+  if (input.subject === undefined) violations.add('subject', 'REQUIRED', 'name what to preview');
+  checkInputs(violations, input.variables, input.placeholders);
+  checkValues(violations, 'tenant_variables', input.tenantVariables);
+  if (input.tokenBudget < 0) {
+    violations.add('token_budget', 'OUT_OF_RANGE', 'it is a number of tokens, or 0 for any number');
   }
 }
 
-function template(draft: TemplateDraft): { bundle: CompiledBundle; pins: readonly Pin[] } {
-  return { bundle: compileBundle(snapshotDocument(templateSnapshot(draft))), pins: [] };
+function typeMissing(type: PromptType): Warning {
+  const message = `the bundle is of type ${type}, and neither its personality nor a section is a template of that type`;
+  return { code: 'TYPE_MISSING', subject: type, message };
 }
 
-function nearest<T extends { tenant: string }>(lineage: readonly string[], held: readonly T[]): T | undefined {
-  return lineage.map((tenant) => held.find((item) => item.tenant === tenant)).find((item) => item !== undefined);
+function overBudget({ encoding, text }: TokenCounts, budget: number): Warning[] {
+  if (budget === 0 || text <= budget) return [];
+  const message = `the text has ${text} tokens in ${encoding.toLowerCase()}, ${text - budget} more than the budget`;
+  return [{ code: 'TOKEN_BUDGET_EXCEEDED', subject: String(text), message }];
 }
 
-/** Declared variables that no part of the snapshot reads. */
-function unusedIn(snapshot: Snapshot): string[] {
-  const parts = [snapshot.personality, ...snapshot.sections];
-  const read = parts.flatMap((part) => (part && 'content' in part ? readVariables(part.syntax, part.content) : []));
-  const used = new Set(read);
-  return Object.keys(snapshot.variables).filter((name) => !used.has(name));
-}
-
-function sectionEmpty(index: number): Warning {
-  const subject = `sections[${index}]`;
-  return { code: 'SECTION_EMPTY', subject, message: `${subject} renders to nothing and is dropped` };
-}
-
-function unknownPlaceholders(sent: ReadonlyMap<string, readonly Message[]>, bundle: CompiledBundle): Warning[] {
-  return [...sent.keys()]
-    .filter((name) => !bundle.placeholders.includes(name))
-    .map((name) => {
-      const message = `the prompt has no placeholder ${name}; its messages were ignored`;
-      return { code: 'PLACEHOLDER_UNKNOWN', subject: name, message };
-    });
+function tokensNotCounted(encoding: TokenEncoding): Warning {
+  const message = 'the tokens could not be counted in time; very long words take long';
+  return { code: 'TOKENS_NOT_COUNTED', subject: encoding, message };
 }

@@ -13,7 +13,7 @@ import {
 } from '../domain/limits.ts';
 import type { PromptType } from '../domain/prompt-type.ts';
 import { checkVersion } from '../domain/semver.ts';
-import { characters, checkLength } from '../domain/text.ts';
+import { isLongerThan, checkLength } from '../domain/text.ts';
 import { checkSentValues } from '../domain/variables.ts';
 
 /** What to render: a bundle, by exact version or by channel, or whatever is activated for a type. */
@@ -97,7 +97,7 @@ function checkLabels(violations: Violations, labels: Readonly<Record<string, str
     violations.add('labels', 'TOO_MANY', `at most ${MAX_LABELS} labels are allowed, not ${keys.length}`);
   }
   for (const key of keys.slice(0, MAX_LABELS)) {
-    if (characters(key) > MAX_LABEL_CHARACTERS || characters(labels[key] as string) > MAX_LABEL_CHARACTERS) {
+    if (isLongerThan(key, MAX_LABEL_CHARACTERS) || isLongerThan(labels[key] as string, MAX_LABEL_CHARACTERS)) {
       const description = `a label's key and value have at most ${MAX_LABEL_CHARACTERS} characters each`;
       violations.add(`labels.${key.slice(0, MAX_LABEL_CHARACTERS)}`, 'TOO_LONG', description);
     }

@@ -16,6 +16,7 @@ import type { JsonObject } from '../domain/json.ts';
 import { PROMPT_TYPES, type CapturePolicy, type PromptType } from '../domain/prompt-type.ts';
 import { DEFAULT_CHANNEL, type RouteAnswer, type TenantScope } from '../domain/route-map.ts';
 import { variableViolations } from '../domain/variables.ts';
+import { findExactVersion, loadedPointers, versionNotFound } from './exact-version.ts';
 import { checkRenderInput, type RenderInput, type RenderTarget } from './render-input.ts';
 import type { CompiledBundles, PinnedVersions, RenderClock, RenderObserver, Routes } from './render-ports.ts';
 import {
@@ -153,7 +154,7 @@ export class RendererService {
       if (problems.length > 0) throw new InvalidInput(problems, 'VARIABLES_INVALID');
     }
     const placeholders = bundle ? named(bundle, input.placeholders) : NO_MESSAGES;
-    const assembled = bundle ? bundle.assemble(values!.texts, placeholders) : literal(input.fallbackText);
+    const assembled = bundle ? bundle.assemble(values!, placeholders) : literal(input.fallbackText);
     warnAboutIgnored(warnings, values?.undeclared ?? given(input.variables), input.placeholders, placeholders);
 
     const merged = values?.values ?? NO_VALUES;
@@ -283,12 +284,11 @@ export class RendererService {
   }
 
   async #find(input: RenderInput, target: RenderTarget, verified: boolean): Promise<Found | undefined> {
-    const map = this.#routes.loaded;
-    if (map === undefined) throw new Unavailable('DATABASE_UNAVAILABLE', 'no pointers are loaded yet', RETRY_DELAY_MS);
+    const map = loadedPointers(this.#routes);
     const { tenant } = input;
     if ('bundleId' in target && target.version !== undefined) {
       const { bundleId, version } = target;
-      const pinned = await this.#versions.find(map.pinCandidates(tenant, bundleId), bundleId, version);
+      const pinned = await findExactVersion(map, this.#versions, { tenant, bundleId, version });
       const source = verified ? 'PINNED' : 'STALE';
       return pinned && { answer: { ...pinned, bundleId, version }, channel: '', revision: 0, source };
     }
@@ -347,11 +347,9 @@ function given(variables: JsonObject): string[] {
 }
 
 function notAnswered(input: RenderInput, target: Exclude<RenderTarget, { type: PromptType }>): NotFound {
+  const { tenant } = input;
   const { bundleId, version } = target;
-  const name = `${input.tenant}/${bundleId}`;
-  if (version !== undefined) {
-    return new NotFound('bundle_version', `${name}@${version}`, 'neither the tenant nor an ancestor published it');
-  }
-  const channel = channelOf(input, target);
-  return new NotFound('channel', `${name}#${channel}`, 'neither the tenant nor an ancestor released the bundle on it');
+  if (version !== undefined) return versionNotFound({ tenant, bundleId, version });
+  const name = `${tenant}/${bundleId}#${channelOf(input, target)}`;
+  return new NotFound('channel', name, 'neither the tenant nor an ancestor released the bundle on it');
 }

@@ -1,5 +1,6 @@
 import type { Violations } from '../domain/errors.ts';
 import type { TemplateRef, UncheckedBundleDraft } from '../domain/bundle.ts';
+import type { PromptType } from '../domain/prompt-type.ts';
 import { highestMatch } from '../domain/semver.ts';
 import { parseTemplateDocument, type TemplateDraft } from '../domain/template.ts';
 import type { Pin, Stores } from './stores.ts';
@@ -27,6 +28,7 @@ export function placedRefs(draft: UncheckedBundleDraft, field: string): PlacedRe
 /** A template version that a reference resolved to. */
 export interface Pinned {
   readonly pin: Pin;
+  readonly type: PromptType;
   readonly draft: TemplateDraft;
 }
 
@@ -62,7 +64,7 @@ export async function pinTemplates(
       continue;
     }
     const found = await stores.templates.findVersion(pin.tenant, pin.templateId, pin.version);
-    pinned.push({ pin, draft: parseTemplateDocument(found!.document.text).draft });
+    pinned.push({ pin, ...parseTemplateDocument(found!.document.text) });
   }
   return pinned;
 }

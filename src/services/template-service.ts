@@ -1,14 +1,9 @@
+import type { Checked } from '../domain/checked.ts';
 import { AlreadyExists, NotFound, PreconditionFailed, Violations, type Obstacle } from '../domain/errors.ts';
 import { checkId } from '../domain/identifier.ts';
 import type { PromptType } from '../domain/prompt-type.ts';
 import { checkVersion, highestMatch, isHigher } from '../domain/semver.ts';
-import {
-  normalizeTemplateDraft,
-  templateDocument,
-  unusedVariables,
-  type TemplateDraft,
-  type UncheckedTemplateDraft,
-} from '../domain/template.ts';
+import { templateDocument, unusedVariables, type TemplateDraft } from '../domain/template.ts';
 import { checkEditVersion, requireTenant, requireType, writable } from './write-checks.ts';
 import type {
   ChangeAction,
@@ -37,16 +32,17 @@ export class TemplateService {
   /** @throws InvalidInput, NotFound (tenant), AlreadyExists */
   async create(
     tx: WriteTransaction,
-    input: { tenant: string; id: string; type: PromptType | undefined; draft: UncheckedTemplateDraft | undefined },
+    input: { tenant: string; id: string; type: PromptType | undefined; draft: Checked<TemplateDraft> },
   ): Promise<TemplateSaved> {
     const violations = new Violations();
     checkId(violations, 'template_id', input.id);
     const type = requireType(violations, input.type);
-    const draft = requireDraft(violations, input.draft);
+    violations.addAll(input.draft);
     await requireTenant(tx, input.tenant);
     violations.throwIfAny();
 
-    const document = templateDocument(type!, draft!);
+    const draft = input.draft.value!;
+    const document = templateDocument(type!, draft);
     const record: DraftRecord = {
       tenant: input.tenant,
       id: input.id,
@@ -64,21 +60,22 @@ export class TemplateService {
       throw new AlreadyExists('template', name(record), 'ids stay reserved, archived ones too: choose another');
     }
     const seq = await append(tx, 'CREATE', record, '', document.hash, { type: record.type, edit_version: 1 });
-    return { template: record, seq, warnings: unusedWarnings(draft!) };
+    return { template: record, seq, warnings: unusedWarnings(draft) };
   }
 
   /** Replaces the whole draft. @throws InvalidInput, NotFound, PreconditionFailed, Stale */
   async update(
     tx: WriteTransaction,
-    input: { tenant: string; id: string; draft: UncheckedTemplateDraft | undefined; editVersion: number },
+    input: { tenant: string; id: string; draft: Checked<TemplateDraft>; editVersion: number },
   ): Promise<TemplateSaved> {
     const violations = new Violations();
     checkEditVersion(violations, input.editVersion);
-    const draft = requireDraft(violations, input.draft);
+    violations.addAll(input.draft);
     violations.throwIfAny();
 
     const current = writable(await tx.lockTemplate(input.tenant, input.id), 'template', name(input), input.editVersion);
-    const document = templateDocument(current.type, draft!);
+    const draft = input.draft.value!;
+    const document = templateDocument(current.type, draft);
     const record: DraftRecord = {
       ...current,
       editVersion: current.editVersion + 1,
@@ -90,7 +87,7 @@ export class TemplateService {
     await tx.updateTemplate(record);
     const detail = { edit_version: record.editVersion };
     const seq = await append(tx, 'UPDATE', record, current.draft.hash, document.hash, detail);
-    return { template: record, seq, warnings: unusedWarnings(draft!) };
+    return { template: record, seq, warnings: unusedWarnings(draft) };
   }
 
   /** Freezes the draft under a semver. @throws InvalidInput, NotFound, PreconditionFailed, Stale, AlreadyExists */
@@ -183,15 +180,6 @@ export class TemplateService {
     await this.get(tenant, id);
     return this.#stores.templates.listVersions(tenant, id, after, limit);
   }
-}
-
-function requireDraft(
-  violations: Violations,
-  draft: UncheckedTemplateDraft | undefined,
-): TemplateDraft | undefined {
-  if (draft !== undefined) return normalizeTemplateDraft(violations, 'draft', draft);
-  violations.add('draft', 'REQUIRED', 'the draft is required');
-  return undefined;
 }
 
 function unusedWarnings(draft: TemplateDraft): Warning[] {

@@ -4,7 +4,7 @@ import type { JsonObject } from '../domain/json.ts';
 import { MAX_DISPLAY_NAME_CHARACTERS } from '../domain/limits.ts';
 import type { CapturePolicy } from '../domain/prompt-type.ts';
 import { ROOT_TENANT, tenantDocument } from '../domain/tenant.ts';
-import { characters } from '../domain/text.ts';
+import { isLongerThan } from '../domain/text.ts';
 import { checkValues } from '../domain/variables.ts';
 import { checkEditVersion, requireTenant } from './write-checks.ts';
 import type { Stores, TenantRecord, WriteTransaction } from './stores.ts';
@@ -122,7 +122,7 @@ export class TenantService {
 }
 
 function checkContent(violations: Violations, input: TenantInput): void {
-  if (characters(input.displayName) > MAX_DISPLAY_NAME_CHARACTERS) {
+  if (isLongerThan(input.displayName, MAX_DISPLAY_NAME_CHARACTERS)) {
     violations.add('display_name', 'TOO_LONG', `at most ${MAX_DISPLAY_NAME_CHARACTERS} characters are allowed`);
   }
   checkValues(violations, 'variables', input.variables);

@@ -8,6 +8,7 @@ const RPC_BUCKETS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ];
 const QUERY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const WORK_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4];
 const PROPAGATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** What is true of the process, however many servers it runs; its observers cannot be taken back. */
@@ -85,6 +86,21 @@ export class Metrics {
     help: 'Time of one call, by RPC and status code.',
     labelNames: ['rpc', 'code'],
     buckets: RPC_BUCKETS,
+    registers: [this.registry],
+  });
+  /** Of work in threads, from its request to its end, however it ended; the wait for a thread included. */
+  readonly workerTask = new Histogram({
+    name: 'worker_task_seconds',
+    help: 'Time of one task of the worker threads, by work.',
+    labelNames: ['work'],
+    buckets: WORK_BUCKETS,
+    registers: [this.registry],
+  });
+  /** Work in threads that has no answer though its caller waited for it. */
+  readonly workerTasksEnded = new Counter({
+    name: 'worker_tasks_ended_total',
+    help: 'Tasks of the worker threads that were ended or refused, by work and reason.',
+    labelNames: ['work', 'reason'],
     registers: [this.registry],
   });
 

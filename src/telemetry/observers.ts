@@ -33,3 +33,12 @@ export function renderObserver(metrics: Metrics, logger: Logger) {
     },
   };
 }
+
+/** Measures, counts and logs what worker threads do. */
+export function workObserver(metrics: Metrics, logger: Logger) {
+  return {
+    done: (work: string, seconds: number) => metrics.workerTask.observe({ work }, seconds),
+    ended: (work: string, reason: string) => metrics.workerTasksEnded.inc({ work, reason }),
+    threadFailed: (error: unknown) => logger.error({ err: error }, 'a worker thread failed; another one replaces it'),
+  };
+}

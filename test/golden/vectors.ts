@@ -11,17 +11,22 @@ import {
 import { normalizeBundleDraft, type TemplateRef, type UncheckedSection } from '../../src/domain/bundle.ts';
 import { type ConstraintRule, RULE_KINDS, type Severity } from '../../src/domain/constraint.ts';
 import { canonicalJson } from '../../src/domain/document.ts';
-import { InvalidInput, Violations } from '../../src/domain/errors.ts';
+import { DomainError, InvalidInput, type Violation, Violations } from '../../src/domain/errors.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
 import type { Role } from '../../src/domain/prompt-type.ts';
+import { RouteMap } from '../../src/domain/route-map.ts';
 import { buildSnapshot, snapshotDocument } from '../../src/domain/snapshot.ts';
 import { normalizeTemplateDraft, type TemplateDraft, type TemplateSyntax } from '../../src/domain/template.ts';
+import { ROOT_TENANT, tenantDocument } from '../../src/domain/tenant.ts';
 import type { VariableType } from '../../src/domain/variable-rules.ts';
-import { variableViolations } from '../../src/domain/variables.ts';
+import { checkSentValues, variableViolations } from '../../src/domain/variables.ts';
 
-interface TemplateVector {
+/** Text in a file; long ones are written as pieces that are joined. */
+type Text = string | readonly (string | { readonly repeat: string; readonly times: number })[];
+
+export interface TemplateVector {
   readonly syntax?: TemplateSyntax;
-  readonly content: string;
+  readonly content: Text;
   readonly description?: string;
   readonly allow_literal_braces?: boolean;
   readonly variables?: readonly {
@@ -33,6 +38,7 @@ interface TemplateVector {
     readonly max_length?: number;
     readonly pattern?: string;
     readonly enum_values?: readonly string[];
+    readonly untrusted?: boolean;
   }[];
 }
 
@@ -57,10 +63,25 @@ export interface Outcome {
   };
 }
 
+/** What a vector says is refused, in the order in which it is told. */
+export interface Refusal {
+  /** The DomainError's name. */
+  readonly error: string;
+  readonly violations?: readonly {
+    /** A template's own begins with `template`, whatever part of the bundle it is. */
+    readonly field: string;
+    readonly reason: string;
+    /** How the description begins, as `line 1, column 3`. */
+    readonly at?: string;
+    /** What the description says among other things. */
+    readonly says?: string;
+  }[];
+}
+
 /** A golden case as it stands in a file; templates stand where bundles name them. */
-export interface Vector {
+export interface Vector<Expected = Outcome> {
   readonly title: string;
-  /** What would break unnoticed without it. */
+  /** What would break unnoticed without it, and the rule or document that it shows. */
   readonly reason: string;
   readonly bundle: {
     readonly personality?: TemplateVector;
@@ -69,22 +90,46 @@ export interface Vector {
     readonly model_config?: JsonObject;
   };
   readonly tenant_variables?: JsonObject;
+  /** Instead of tenant_variables: those of the root, of its child and so on; the last one renders. */
+  readonly tenants?: readonly JsonObject[];
   readonly variables?: JsonObject;
   readonly placeholders?: Readonly<Record<string, readonly Message[]>>;
-  readonly expect: Outcome;
+  readonly expect: Expected;
+}
+
+function read<Expected>(path: string): ReadonlyMap<string, Vector<Expected>> {
+  const folder = new URL(path, import.meta.url);
+  const files = readdirSync(folder).filter((file) => file.endsWith('.yaml'));
+  return new Map(
+    files.toSorted().map((file) => [file, parse(readFileSync(new URL(file, folder), 'utf8')) as Vector<Expected>]),
+  );
 }
 
 /** The vectors by file name. */
 export function readVectors(): ReadonlyMap<string, Vector> {
-  const folder = new URL('.', import.meta.url);
-  const files = readdirSync(folder).filter((file) => file.endsWith('.yaml'));
-  return new Map(files.toSorted().map((file) => [file, parse(readFileSync(new URL(file, folder), 'utf8')) as Vector]));
+  return read('./');
+}
+
+/** The vectors of what is refused, by file name. */
+export function readRefused(): ReadonlyMap<string, Vector<Refusal>> {
+  return read('./refused/');
+}
+
+/** The templates of a vector, in the order of its parts. */
+export function templatesOf({ bundle: { personality, sections } }: Vector<unknown>): TemplateVector[] {
+  const inSections = sections.flatMap((section) => ('placeholder' in section ? [] : [section]));
+  return personality === undefined ? inSections : [personality, ...inSections];
+}
+
+export function textOf(text: Text): string {
+  if (typeof text === 'string') return text;
+  return text.map((piece) => (typeof piece === 'string' ? piece : piece.repeat.repeat(piece.times))).join('');
 }
 
 function template(violations: Violations, vector: TemplateVector): TemplateDraft {
   return normalizeTemplateDraft(violations, 'template', {
     syntax: vector.syntax ?? 'FORMAT',
-    content: vector.content,
+    content: textOf(vector.content),
     description: vector.description ?? '',
     allowLiteralBraces: vector.allow_literal_braces ?? false,
     variables: (vector.variables ?? []).map((given) => ({
@@ -96,6 +141,7 @@ function template(violations: Violations, vector: TemplateVector): TemplateDraft
       maxLength: given.max_length ?? 0,
       pattern: given.pattern ?? '',
       enumValues: given.enum_values ?? [],
+      untrusted: given.untrusted ?? false,
     })),
   });
 }
@@ -105,12 +151,27 @@ function rule(given: JsonObject): ConstraintRule | undefined {
   return kind && ({ kind, value: given[kind] } as ConstraintRule);
 }
 
-/** Renders a vector as a server would: normalize, build the snapshot, compile its document, resolve, assemble. */
-export function renderVector(vector: Vector): Outcome {
+/** What the tree of tenants gives to the last of them. */
+function inherited(tenants: readonly JsonObject[]): JsonObject {
+  const names = tenants.map((_, index) => (index === 0 ? ROOT_TENANT : `tenant-${index}`));
+  const documents = tenants.map((variables, index) => ({
+    tenant: names[index]!,
+    document: tenantDocument({ parent: names[index - 1] ?? '', displayName: '', variables, capturePolicy: 'VARIABLES' })
+      .text,
+  }));
+  const map = new RouteMap({ seq: 1, chainHash: '', tenants: documents, bundles: [], channels: [], activations: [] });
+  return map.scope(names.at(-1)!).variables;
+}
+
+/**
+ * Renders a vector as a server would: normalize, build the snapshot, compile its document, resolve, assemble.
+ * @throws DomainError
+ */
+export function renderVector(vector: Vector<unknown>): Outcome {
   const violations = new Violations();
   const reference: TemplateRef = { templateId: 'inline', version: '1.0.0' };
   const { personality, sections, constraints = [], model_config: modelConfig } = vector.bundle;
-  const draft = normalizeBundleDraft(violations, 'bundle', {
+  const draft = normalizeBundleDraft(violations, 'draft', {
     personality: personality && reference,
     sections: sections.map((section): UncheckedSection =>
       'placeholder' in section ? section : { template: reference, role: section.role },
@@ -124,20 +185,21 @@ export function renderVector(vector: Vector): Outcome {
     modelConfig,
     description: vector.title,
   });
-  const templates = [
-    ...(personality === undefined ? [] : [personality]),
-    ...sections.flatMap((section) => ('placeholder' in section ? [] : [section])),
-  ].map((each) => template(violations, each));
+  const templates = templatesOf(vector).map((each) => template(violations, each));
+  violations.throwIfAny();
   const document = snapshotDocument(buildSnapshot(violations, draft, templates));
+  const sent = vector.variables ?? {};
+  checkSentValues(violations, 'variables', sent);
   violations.throwIfAny();
 
   const bundle = compileBundle(document);
-  const resolved = bundle.variables.resolve(vector.tenant_variables ?? {}, vector.variables ?? {});
+  const tenantValues = vector.tenants === undefined ? (vector.tenant_variables ?? {}) : inherited(vector.tenants);
+  const resolved = bundle.variables.resolve(tenantValues, sent);
   const problems = variableViolations(resolved);
   if (problems.length > 0) throw new InvalidInput(problems);
   const supplied = new Map(Object.entries(vector.placeholders ?? {}));
   const placeholders = new Map([...supplied].filter(([name]) => bundle.placeholders.includes(name)));
-  const { messages, text, emptySections } = bundle.assemble(resolved.texts, placeholders);
+  const { messages, text, emptySections } = bundle.assemble(resolved, placeholders);
   return {
     text,
     messages,
@@ -154,4 +216,15 @@ export function renderVector(vector: Vector): Outcome {
       rendered_hash: renderedHash(text),
     },
   };
+}
+
+/** Why a vector cannot be rendered. */
+export function refusalOf(vector: Vector<unknown>): { error: string; violations: readonly Violation[] } {
+  try {
+    renderVector(vector);
+  } catch (error) {
+    if (!(error instanceof DomainError)) throw error;
+    return { error: error.name, violations: error instanceof InvalidInput ? error.violations : [] };
+  }
+  throw new Error('it was rendered');
 }

@@ -5,29 +5,41 @@ usage: verify.py OUTCOMES.json    {file: {text, messages, values, placeholders, 
 import hashlib
 import json
 import sys
+from decimal import Decimal
 
 
 def sha256(text):
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def ordered(value):
-    """Members in the order of RFC 8785: by UTF-16 code unit."""
-    if isinstance(value, dict):
-        names = sorted(value, key=lambda name: name.encode("utf-16-be"))
-        return {name: ordered(value[name]) for name in names}
-    return [ordered(item) for item in value] if isinstance(value, list) else value
+def number(value):
+    """A number as ECMAScript writes it: from the same shortest digits, which Python writes in its own way."""
+    if value == 0:
+        return "0"
+    shortest = Decimal(repr(abs(float(value)))).normalize().as_tuple()
+    places = "".join(map(str, shortest.digits))
+    point = len(places) + shortest.exponent
+    if len(places) <= point <= 21:
+        text = places.ljust(point, "0")
+    elif 0 < point <= 21:
+        text = f"{places[:point]}.{places[point:]}"
+    elif -6 < point <= 0:
+        text = "0." + "0" * -point + places
+    else:
+        text = f"{places[0]}{'.' * (len(places) > 1)}{places[1:]}e{point - 1:+d}"
+    return "-" + text if value < 0 else text
 
 
 def canonical(value):
-    """RFC 8785, but for floats, which Python writes in its own way."""
-    return json.dumps(ordered(value), separators=(",", ":"), ensure_ascii=False)
-
-
-def has_float(value):
-    if isinstance(value, (dict, list)):
-        return any(map(has_float, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, float)
+    """RFC 8785: members by UTF-16 code unit."""
+    if isinstance(value, dict):
+        names = sorted(value, key=lambda name: name.encode("utf-16-be"))
+        return "{" + ",".join(f"{canonical(name)}:{canonical(value[name])}" for name in names) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(canonical, value)) + "]"
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return number(value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def differences(outcome):
@@ -43,9 +55,9 @@ def differences(outcome):
         ("placeholders_hash", outcome["placeholders"]),
         ("messages_hash", outcome["messages"]),
     ]:
-        yield name, has_float(value) or sha256(canonical(value)) == hashes[name]
-    yield "values", has_float(values) or canonical(values) == outcome["values"]
-    yield "snapshot", has_float(snapshot) or canonical(snapshot) == outcome["snapshot"]
+        yield name, sha256(canonical(value)) == hashes[name]
+    yield "values", canonical(values) == outcome["values"]
+    yield "snapshot", canonical(snapshot) == outcome["snapshot"]
 
 
 with open(sys.argv[1], encoding="utf-8") as file:

@@ -16,6 +16,7 @@ export function declaration(given: Partial<UncheckedDeclaration> = {}): Unchecke
     maxLength: 0,
     pattern: '',
     enumValues: [],
+    untrusted: false,
     ...given,
   };
 }

@@ -49,6 +49,7 @@ export function fakeServices(
     serve(RenderService, {
       render: async (_context, { tenant }) => ({ tenant, text: `hello ${tenant}` }),
       preview: async (_context, { tenant }) => ({ text: `preview for ${tenant}` }),
+      checkOutput: async (_context, { tenant }) => ({ tenant, passed: true }),
       ...render,
     }),
     serve(TenantService, {

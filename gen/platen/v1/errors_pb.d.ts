@@ -70,7 +70,7 @@ export enum ErrorReason {
   /**
    * INVALID_ARGUMENT. The rendered text is longer than 1 MiB of UTF-8.
    *
-   *     {"code": "INVALID_ARGUMENT", "reason": "RENDERED_TOO_LARGE", "metadata": {"bytes": "1300000", "max_bytes": "1048576"}}
+   *     {"code": "INVALID_ARGUMENT", "reason": "RENDERED_TOO_LARGE", "metadata": {"max_bytes": "1048576"}}
    *
    * @generated from enum value: ERROR_REASON_RENDERED_TOO_LARGE = 5;
    */
@@ -222,6 +222,35 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_INTERNAL = 20;
    */
   INTERNAL = 20,
+
+  /**
+   * INVALID_ARGUMENT. The LIQUID templates of the prompt need more steps for these values than a render may take;
+   * google.rpc.BadRequest names the variables. The count depends on templates and values only.
+   *
+   *     {"code": "INVALID_ARGUMENT", "reason": "RENDER_TOO_COSTLY", "metadata": {"max_steps": "20000"}}
+   *
+   * @generated from enum value: ERROR_REASON_RENDER_TOO_COSTLY = 21;
+   */
+  RENDER_TOO_COSTLY = 21,
+
+  /**
+   * RESOURCE_EXHAUSTED. Work on what was sent was ended because it took too long; a repeat will most likely end the
+   * same way.
+   *
+   *     {"code": "RESOURCE_EXHAUSTED", "reason": "WORK_TOO_LONG", "metadata": {"work": "check_output", "limit_ms": "2000"}}
+   *
+   * @generated from enum value: ERROR_REASON_WORK_TOO_LONG = 22;
+   */
+  WORK_TOO_LONG = 22,
+
+  /**
+   * UNAVAILABLE. Too much of such work waits on this replica; google.rpc.RetryInfo says when to try again.
+   *
+   *     {"code": "UNAVAILABLE", "reason": "OVERLOADED", "retryDelay": "1s"}
+   *
+   * @generated from enum value: ERROR_REASON_OVERLOADED = 23;
+   */
+  OVERLOADED = 23,
 }
 
 /**

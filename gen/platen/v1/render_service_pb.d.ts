@@ -6,7 +6,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
-import type { BundleDraft, Constraint, Message as Message$1, MessageList, PinnedTemplate, PromptType, TemplateDraft, Warning } from "./resources_pb.js";
+import type { BundleDraft, Constraint, Message as Message$1, MessageList, PinnedTemplate, PromptType, Severity, TemplateDraft, Warning } from "./resources_pb.js";
 import type { Value } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -435,6 +435,20 @@ export declare type PreviewRequest = Message<"platen.v1.PreviewRequest"> & {
    * @generated from field: map<string, google.protobuf.Value> tenant_variables = 10;
    */
   tenantVariables: { [key: string]: Value };
+
+  /**
+   * How tokens are counted; O200K_BASE unless named.
+   *
+   * @generated from field: platen.v1.TokenEncoding token_encoding = 11;
+   */
+  tokenEncoding: TokenEncoding;
+
+  /**
+   * A warning tells if the text has more tokens than this; 0: none.
+   *
+   * @generated from field: int32 token_budget = 12;
+   */
+  tokenBudget: number;
 };
 
 /**
@@ -442,6 +456,74 @@ export declare type PreviewRequest = Message<"platen.v1.PreviewRequest"> & {
  * Use `create(PreviewRequestSchema)` to create a new message.
  */
 export declare const PreviewRequestSchema: GenMessage<PreviewRequest>;
+
+/**
+ * The tokens of a prompt, without what a chat format puts around messages.
+ *
+ * @generated from message platen.v1.TokenCounts
+ */
+export declare type TokenCounts = Message<"platen.v1.TokenCounts"> & {
+  /**
+   * The encoding that was counted in.
+   *
+   * @generated from field: platen.v1.TokenEncoding encoding = 1;
+   */
+  encoding: TokenEncoding;
+
+  /**
+   * Tokens of the text.
+   *
+   * @generated from field: int32 text = 2;
+   */
+  text: number;
+
+  /**
+   * Tokens of each message's content, in order.
+   *
+   * @generated from field: repeated int32 messages = 3;
+   */
+  messages: number[];
+};
+
+/**
+ * Describes the message platen.v1.TokenCounts.
+ * Use `create(TokenCountsSchema)` to create a new message.
+ */
+export declare const TokenCountsSchema: GenMessage<TokenCounts>;
+
+/**
+ * A variable whose values are rendered inside a delimiter.
+ *
+ * @generated from message platen.v1.UntrustedVariable
+ */
+export declare type UntrustedVariable = Message<"platen.v1.UntrustedVariable"> & {
+  /**
+   * The variable.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * How its value stands in the prompt, the delimiter included; empty: it has none.
+   *
+   * @generated from field: string rendered = 2;
+   */
+  rendered: string;
+
+  /**
+   * How many control and invisible characters were removed from its value.
+   *
+   * @generated from field: int32 removed_characters = 3;
+   */
+  removedCharacters: number;
+};
+
+/**
+ * Describes the message platen.v1.UntrustedVariable.
+ * Use `create(UntrustedVariableSchema)` to create a new message.
+ */
+export declare const UntrustedVariableSchema: GenMessage<UntrustedVariable>;
 
 /**
  * A value that a variable may not have.
@@ -594,6 +676,20 @@ export declare type PreviewResponse = Message<"platen.v1.PreviewResponse"> & {
    * @generated from field: repeated platen.v1.PinnedTemplate pins = 17;
    */
   pins: PinnedTemplate[];
+
+  /**
+   * Length of the text in tokens; unset if they could not be counted in time, which a warning tells.
+   *
+   * @generated from field: platen.v1.TokenCounts tokens = 18;
+   */
+  tokens?: TokenCounts | undefined;
+
+  /**
+   * The variables that are declared untrusted, by name.
+   *
+   * @generated from field: repeated platen.v1.UntrustedVariable untrusted_variables = 19;
+   */
+  untrustedVariables: UntrustedVariable[];
 };
 
 /**
@@ -601,6 +697,184 @@ export declare type PreviewResponse = Message<"platen.v1.PreviewResponse"> & {
  * Use `create(PreviewResponseSchema)` to create a new message.
  */
 export declare const PreviewResponseSchema: GenMessage<PreviewResponse>;
+
+/**
+ * Asks whether an answer of a model keeps to the rules.
+ *
+ * @generated from message platen.v1.CheckOutputRequest
+ */
+export declare type CheckOutputRequest = Message<"platen.v1.CheckOutputRequest"> & {
+  /**
+   * The tenant that the prompt was for; empty: `default`.
+   *
+   * @generated from field: string tenant = 1;
+   */
+  tenant: string;
+
+  /**
+   * The bundle that was rendered: the tenant's own, else the nearest ancestor's that has the version.
+   *
+   * @generated from field: string bundle_id = 2;
+   */
+  bundleId: string;
+
+  /**
+   * The exact version that was rendered.
+   *
+   * @generated from field: string version = 3;
+   */
+  version: string;
+
+  /**
+   * What the model answered: at most 1 MiB of UTF-8. It is taken in Unicode NFC.
+   *
+   * @generated from field: string output = 4;
+   */
+  output: string;
+};
+
+/**
+ * Describes the message platen.v1.CheckOutputRequest.
+ * Use `create(CheckOutputRequestSchema)` to create a new message.
+ */
+export declare const CheckOutputRequestSchema: GenMessage<CheckOutputRequest>;
+
+/**
+ * A place in an output, which is taken in Unicode NFC.
+ *
+ * @generated from message platen.v1.OutputPlace
+ */
+export declare type OutputPlace = Message<"platen.v1.OutputPlace"> & {
+  /**
+   * Where it begins, in characters (Unicode code points) from 0.
+   *
+   * @generated from field: int32 offset = 1;
+   */
+  offset: number;
+
+  /**
+   * How many characters it has; 0: between two.
+   *
+   * @generated from field: int32 length = 2;
+   */
+  length: number;
+
+  /**
+   * What stands there, shortened to 100 characters.
+   *
+   * @generated from field: string excerpt = 3;
+   */
+  excerpt: string;
+};
+
+/**
+ * Describes the message platen.v1.OutputPlace.
+ * Use `create(OutputPlaceSchema)` to create a new message.
+ */
+export declare const OutputPlaceSchema: GenMessage<OutputPlace>;
+
+/**
+ * One breach of one constraint.
+ *
+ * @generated from message platen.v1.OutputViolation
+ */
+export declare type OutputViolation = Message<"platen.v1.OutputViolation"> & {
+  /**
+   * The constraint.
+   *
+   * @generated from field: string constraint_id = 1;
+   */
+  constraintId: string;
+
+  /**
+   * How grave it is.
+   *
+   * @generated from field: platen.v1.Severity severity = 2;
+   */
+  severity: Severity;
+
+  /**
+   * What is wrong, in English.
+   *
+   * @generated from field: string message = 3;
+   */
+  message: string;
+
+  /**
+   * Where; unset for what is missing as a whole.
+   *
+   * @generated from field: platen.v1.OutputPlace place = 4;
+   */
+  place?: OutputPlace | undefined;
+
+  /**
+   * json_schema: the value in question as a JSON Pointer (RFC 6901); empty: the whole.
+   *
+   * @generated from field: string json_pointer = 5;
+   */
+  jsonPointer: string;
+};
+
+/**
+ * Describes the message platen.v1.OutputViolation.
+ * Use `create(OutputViolationSchema)` to create a new message.
+ */
+export declare const OutputViolationSchema: GenMessage<OutputViolation>;
+
+/**
+ * The judgement of an output.
+ *
+ * @generated from message platen.v1.CheckOutputResponse
+ */
+export declare type CheckOutputResponse = Message<"platen.v1.CheckOutputResponse"> & {
+  /**
+   * Whether no constraint of severity ERROR is breached.
+   *
+   * @generated from field: bool passed = 1;
+   */
+  passed: boolean;
+
+  /**
+   * Every breach, by constraint and place; at most 100 of one constraint.
+   *
+   * @generated from field: repeated platen.v1.OutputViolation violations = 2;
+   */
+  violations: OutputViolation[];
+
+  /**
+   * How many breaches there are, those counted that the list leaves out.
+   *
+   * @generated from field: int32 violation_count = 3;
+   */
+  violationCount: number;
+
+  /**
+   * The tenant whose bundle has the version.
+   *
+   * @generated from field: string tenant = 4;
+   */
+  tenant: string;
+
+  /**
+   * Hash of the version's snapshot.
+   *
+   * @generated from field: string bundle_hash = 5;
+   */
+  bundleHash: string;
+
+  /**
+   * Hash of its constraints.
+   *
+   * @generated from field: string constraints_hash = 6;
+   */
+  constraintsHash: string;
+};
+
+/**
+ * Describes the message platen.v1.CheckOutputResponse.
+ * Use `create(CheckOutputResponseSchema)` to create a new message.
+ */
+export declare const CheckOutputResponseSchema: GenMessage<CheckOutputResponse>;
 
 /**
  * What a response carries of the rendered prompt.
@@ -697,6 +971,39 @@ export enum RenderSource {
 export declare const RenderSourceSchema: GenEnum<RenderSource>;
 
 /**
+ * How a model's tokenizer cuts text.
+ *
+ * @generated from enum platen.v1.TokenEncoding
+ */
+export enum TokenEncoding {
+  /**
+   * Means O200K_BASE.
+   *
+   * @generated from enum value: TOKEN_ENCODING_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * o200k_base: GPT-4o and later.
+   *
+   * @generated from enum value: TOKEN_ENCODING_O200K_BASE = 1;
+   */
+  O200K_BASE = 1,
+
+  /**
+   * cl100k_base: GPT-4 and GPT-3.5.
+   *
+   * @generated from enum value: TOKEN_ENCODING_CL100K_BASE = 2;
+   */
+  CL100K_BASE = 2,
+}
+
+/**
+ * Describes the enum platen.v1.TokenEncoding.
+ */
+export declare const TokenEncodingSchema: GenEnum<TokenEncoding>;
+
+/**
  * RenderService turns released bundles into prompts.
  *
  * @generated from service platen.v1.RenderService
@@ -722,6 +1029,16 @@ export declare const RenderService: GenService<{
     methodKind: "unary";
     input: typeof PreviewRequestSchema;
     output: typeof PreviewResponseSchema;
+  },
+  /**
+   * Judges what a model answered by the constraints of the bundle version that produced the prompt. Leaves no trace.
+   *
+   * @generated from rpc platen.v1.RenderService.CheckOutput
+   */
+  checkOutput: {
+    methodKind: "unary";
+    input: typeof CheckOutputRequestSchema;
+    output: typeof CheckOutputResponseSchema;
   },
 }>;
 

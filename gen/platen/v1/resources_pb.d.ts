@@ -114,6 +114,15 @@ export declare type Variable = Message$1<"platen.v1.Variable"> & {
    * @generated from field: repeated string enum_values = 8;
    */
   enumValues: string[];
+
+  /**
+   * Whether its values come from people who must not give instructions to the model. They are inserted as
+   * <untrusted name="…">…</untrusted>, without control and invisible characters, with <, > and & as &lt;, &gt; and
+   * &amp;: a value can neither close its delimiter nor forge another one.
+   *
+   * @generated from field: bool untrusted = 9;
+   */
+  untrusted: boolean;
 };
 
 /**
@@ -1226,6 +1235,14 @@ export enum TemplateSyntax {
    * @generated from enum value: TEMPLATE_SYNTAX_LITERAL = 2;
    */
   LITERAL = 2,
+
+  /**
+   * Liquid, restricted to what depends on nothing but the content and its variables: conditions, loops, filters
+   * (docs/templates.md lists them). The work of a render is bounded by counted steps.
+   *
+   * @generated from enum value: TEMPLATE_SYNTAX_LIQUID = 3;
+   */
+  LIQUID = 3,
 }
 
 /**
@@ -1529,6 +1546,34 @@ export enum WarningCode {
    * @generated from enum value: WARNING_CODE_SECTION_EMPTY = 8;
    */
   SECTION_EMPTY = 8,
+
+  /**
+   * Preview: the prompt says the same twice. subject: what is said, shortened.
+   *
+   * @generated from enum value: WARNING_CODE_INSTRUCTION_REPEATED = 9;
+   */
+  INSTRUCTION_REPEATED = 9,
+
+  /**
+   * Preview: the text has more tokens than token_budget. subject: the number of tokens.
+   *
+   * @generated from enum value: WARNING_CODE_TOKEN_BUDGET_EXCEEDED = 10;
+   */
+  TOKEN_BUDGET_EXCEEDED = 10,
+
+  /**
+   * Preview: the bundle holds no template of its own type. subject: the type.
+   *
+   * @generated from enum value: WARNING_CODE_TYPE_MISSING = 11;
+   */
+  TYPE_MISSING = 11,
+
+  /**
+   * Preview: counting the tokens took too long and was given up. subject: the encoding.
+   *
+   * @generated from enum value: WARNING_CODE_TOKENS_NOT_COUNTED = 12;
+   */
+  TOKENS_NOT_COUNTED = 12,
 }
 
 /**

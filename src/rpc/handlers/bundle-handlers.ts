@@ -1,5 +1,6 @@
 import { ROOT_TENANT } from '../../domain/tenant.ts';
 import type { ActivationService } from '../../services/activation-service.ts';
+import type { DraftChecks } from '../../services/bounded-work.ts';
 import type { BundleService } from '../../services/bundle-service.ts';
 import type { ReleaseService } from '../../services/release-service.ts';
 import type { Writes } from '../../services/stores.ts';
@@ -11,22 +12,28 @@ import { serve, type ServedService } from '../method.ts';
 import { mutation } from '../mutation.ts';
 import { BY_ID, BY_NUMBER, BY_TYPE, fetchPage, listing } from '../pagination.ts';
 
-/** The services behind BundleService. */
+/** What is behind BundleService. */
 export interface BundleUseCases {
   readonly bundles: BundleService;
   readonly releases: ReleaseService;
   readonly activations: ActivationService;
+  readonly drafts: DraftChecks;
 }
 
 /** The handlers of BundleService. */
-export function bundleHandlers(writes: Writes, { bundles, releases, activations }: BundleUseCases): ServedService {
+export function bundleHandlers(
+  writes: Writes,
+  { bundles, releases, activations, drafts }: BundleUseCases,
+): ServedService {
   const { method } = BundleRpc;
   return serve(BundleRpc, {
-    createBundle: mutation(writes, method.createBundle, (violations, request) => {
+    createBundle: mutation(writes, method.createBundle, async (violations, request, call) => {
+      const sent = request.draft && readBundleDraft(request.draft);
       const input = {
         ...named(request),
         type: promptTypes.optional(violations, 'type', request.type),
-        draft: request.draft && readBundleDraft(request.draft),
+        sent,
+        draft: await drafts.bundle(call, 'draft', sent),
       };
       return async (tx) => {
         const { bundle, seq } = await bundles.create(tx, input);
@@ -55,10 +62,12 @@ export function bundleHandlers(writes: Writes, { bundles, releases, activations 
       };
     }),
 
-    updateBundle: mutation(writes, method.updateBundle, (_violations, request) => {
+    updateBundle: mutation(writes, method.updateBundle, async (_violations, request, call) => {
+      const sent = request.draft && readBundleDraft(request.draft);
       const input = {
         ...named(request),
-        draft: request.draft && readBundleDraft(request.draft),
+        sent,
+        draft: await drafts.bundle(call, 'draft', sent),
         editVersion: request.editVersion,
       };
       return async (tx) => {

@@ -1,4 +1,5 @@
 import { ROOT_TENANT } from '../../domain/tenant.ts';
+import type { DraftChecks } from '../../services/bounded-work.ts';
 import type { Writes } from '../../services/stores.ts';
 import type { TemplateService } from '../../services/template-service.ts';
 import { TemplateService as TemplateRpc } from '../../../gen/platen/v1/template_service_pb.js';
@@ -10,14 +11,14 @@ import { mutation } from '../mutation.ts';
 import { BY_ID, BY_NUMBER, fetchPage, listing } from '../pagination.ts';
 
 /** The handlers of TemplateService. */
-export function templateHandlers(writes: Writes, templates: TemplateService): ServedService {
+export function templateHandlers(writes: Writes, templates: TemplateService, drafts: DraftChecks): ServedService {
   const { method } = TemplateRpc;
   return serve(TemplateRpc, {
-    createTemplate: mutation(writes, method.createTemplate, (violations, request) => {
+    createTemplate: mutation(writes, method.createTemplate, async (violations, request, call) => {
       const input = {
         ...named(request),
         type: promptTypes.optional(violations, 'type', request.type),
-        draft: request.draft && readTemplateDraft(request.draft),
+        draft: await drafts.template(call, 'draft', request.draft && readTemplateDraft(request.draft)),
       };
       return async (tx) => {
         const { template, seq, warnings } = await templates.create(tx, input);
@@ -46,10 +47,10 @@ export function templateHandlers(writes: Writes, templates: TemplateService): Se
       };
     }),
 
-    updateTemplate: mutation(writes, method.updateTemplate, (_violations, request) => {
+    updateTemplate: mutation(writes, method.updateTemplate, async (_violations, request, call) => {
       const input = {
         ...named(request),
-        draft: request.draft && readTemplateDraft(request.draft),
+        draft: await drafts.template(call, 'draft', request.draft && readTemplateDraft(request.draft)),
         editVersion: request.editVersion,
       };
       return async (tx) => {

@@ -2,6 +2,7 @@ import { SEVERITIES } from '../../domain/constraint.ts';
 import type { Violations } from '../../domain/errors.ts';
 import { CAPTURE_POLICIES, PROMPT_TYPES, ROLES } from '../../domain/prompt-type.ts';
 import { TEMPLATE_SYNTAXES } from '../../domain/template.ts';
+import { TOKEN_ENCODINGS } from '../../domain/token-count.ts';
 import { VARIABLE_TYPES } from '../../domain/variable-rules.ts';
 import type { ReplayOutcome as ReplayOutcomeName } from '../../services/audit-service.ts';
 import {
@@ -12,7 +13,7 @@ import {
 } from '../../services/stores.ts';
 import type { WarningCode as WarningCodeName } from '../../services/warning.ts';
 import { ChangeAction, EntityKind, ReplayOutcome } from '../../../gen/platen/v1/audit_service_pb.js';
-import { RenderSource, RenderView } from '../../../gen/platen/v1/render_service_pb.js';
+import { RenderSource, RenderView, TokenEncoding } from '../../../gen/platen/v1/render_service_pb.js';
 import {
   CapturePolicy,
   PromptType,
@@ -76,6 +77,10 @@ const WARNING_CODES: readonly WarningCodeName[] = [
   'RECEIPT_NOT_RECORDED',
   'POINTERS_UNVERIFIED',
   'SECTION_EMPTY',
+  'INSTRUCTION_REPEATED',
+  'TOKEN_BUDGET_EXCEEDED',
+  'TYPE_MISSING',
+  'TOKENS_NOT_COUNTED',
 ];
 
 export const promptTypes = new EnumTable(PROMPT_TYPES, PromptType);
@@ -87,6 +92,7 @@ export const capturePolicies = new EnumTable(CAPTURE_POLICIES, CapturePolicy);
 export const releaseKinds = new EnumTable(RELEASE_KINDS, ReleaseKind);
 export const renderSources = new EnumTable(RENDER_SOURCES, RenderSource);
 export const renderViews = new EnumTable(['TEXT', 'MESSAGES', 'FULL'] as const, RenderView);
+export const tokenEncodings = new EnumTable(TOKEN_ENCODINGS, TokenEncoding);
 export const warningCodes = new EnumTable(WARNING_CODES, WarningCode);
 export const entityKinds = new EnumTable(ENTITY_KINDS, EntityKind);
 export const changeActions = new EnumTable(CHANGE_ACTIONS, ChangeAction);

@@ -1,10 +1,15 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Violations } from '../../domain/errors.ts';
 import { ROOT_TENANT } from '../../domain/tenant.ts';
-import type { PreviewInput, PreviewResult, PreviewSubject } from '../../services/preview-service.ts';
-import type { PreviewRequest, PreviewResponseSchema } from '../../../gen/platen/v1/render_service_pb.js';
+import type { PreviewInput, PreviewResult, TokenCounts } from '../../services/preview-service.ts';
+import type { PreviewSubject } from '../../services/preview-subject.ts';
+import type {
+  PreviewRequest,
+  PreviewResponseSchema,
+  TokenCountsSchema,
+} from '../../../gen/platen/v1/render_service_pb.js';
 import { readBundleDraft, writePin } from './bundle.ts';
-import { promptTypes } from './enums.ts';
+import { promptTypes, tokenEncodings } from './enums.ts';
 import { readPlaceholders, writeMessages } from './message.ts';
 import { jsonObjectOf } from './struct.ts';
 import { readTemplateDraft } from './template.ts';
@@ -17,6 +22,8 @@ export function readPreview(violations: Violations, request: PreviewRequest): Pr
     variables: jsonObjectOf(request.variables),
     placeholders: readPlaceholders(violations, 'placeholders', request.placeholders),
     tenantVariables: jsonObjectOf(request.tenantVariables),
+    tokenEncoding: tokenEncodings.optional(violations, 'token_encoding', request.tokenEncoding) ?? 'O200K_BASE',
+    tokenBudget: request.tokenBudget,
   };
 }
 
@@ -64,5 +71,11 @@ export function writePreview(result: PreviewResult): MessageInitShape<typeof Pre
     characters: result.characters,
     words: result.words,
     pins: result.pins.map(writePin),
+    tokens: result.tokens && writeTokens(result.tokens),
+    untrustedVariables: [...result.untrustedVariables],
   };
+}
+
+function writeTokens({ encoding, text, messages }: TokenCounts): MessageInitShape<typeof TokenCountsSchema> {
+  return { encoding: tokenEncodings.number(encoding), text, messages: [...messages] };
 }

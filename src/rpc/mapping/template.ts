@@ -36,6 +36,7 @@ function readVariable(variable: Variable): UncheckedDeclaration {
     maxLength: variable.maxLength,
     pattern: variable.pattern,
     enumValues: variable.enumValues,
+    untrusted: variable.untrusted,
   };
 }
 
@@ -90,5 +91,6 @@ function writeVariable(variable: VariableDeclaration): MessageInitShape<typeof V
     maxLength: variable.maxLength,
     pattern: variable.pattern,
     enumValues: [...variable.enumValues],
+    untrusted: variable.untrusted,
   };
 }

@@ -136,7 +136,7 @@ describe('retries in the registry', () => {
       const create = (templateId: string, content = 'Hi') =>
         platen.clients.templates.createTemplate({ tenant, templateId, type: GREETING, draft: { content }, requestId });
       await create('first');
-      for (const write of [() => create('second'), () => create('first', 'Ho')]) {
+      for (const write of [() => create('second'), () => create('first', 'Ho'), () => create('first', '{')]) {
         const { code, reason, violations } = await refused(platen, write, () => brand.templateDraft('first'));
         assert.deepEqual([code, reason], ['InvalidArgument', 'REQUEST_ID_REUSED']);
         assert.deepEqual(violations, ['request_id REUSED']);

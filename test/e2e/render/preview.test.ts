@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { type PreviewRequestSchema, RenderView } from '../../../gen/platen/v1/render_service_pb.js';
+import { type PreviewRequestSchema, RenderView, TokenEncoding } from '../../../gen/platen/v1/render_service_pb.js';
 import { PromptType, Role, Severity, TemplateSyntax, VariableType } from '../../../gen/platen/v1/resources_pb.js';
 import { valuesOf } from '../../../src/rpc/mapping/struct.ts';
 import { Brand, freshId, placeholder, section, type TemplateInit } from '../../support/authoring.ts';
@@ -221,6 +221,7 @@ describe('what a preview shows', () => {
         placeholders: { history: said, memory: said },
       });
       assert.deepEqual(warned(shown.warnings), [
+        'TYPE_MISSING GREETING',
         'SECTION_EMPTY sections[0]',
         'SECTION_EMPTY sections[3]',
         'PLACEHOLDER_UNKNOWN memory',
@@ -233,6 +234,107 @@ describe('what a preview shows', () => {
       const shown = await previewOf({ content: ' na\u0308chste  {name}\n\u{1F600} ' }, { variables: sample });
       assert.equal(shown.characters, 14);
       assert.equal(shown.words, 3);
+    });
+  });
+
+  describe('Preview counts tokens', () => {
+    const variables = valuesOf({ name: 'antidisestablishmentarianism' });
+
+    it('of the text and of each message, in o200k_base unless told otherwise', async () => {
+      const brand = await Brand.create(platen.clients);
+      const templateId = await brand.template('{name}');
+      const draft = { sections: [section(templateId), placeholder('history')] };
+      const shown = await preview({
+        tenant: brand.tenant,
+        subject: { case: 'bundleContent', value: { type: PromptType.SYSTEM_PROMPT, draft } },
+        variables,
+        placeholders: { history: { messages: [{ role: Role.USER, content: 'お誕生日おめでとう' }] } },
+      });
+      const { encoding, text, messages } = shown.tokens!;
+      assert.equal(encoding, TokenEncoding.O200K_BASE);
+      assert.deepEqual([text, messages], [15, [6, 8]]);
+      assert.deepEqual(shown.warnings, []);
+    });
+
+    it('against a budget, in another encoding', async () => {
+      const tokenEncoding = TokenEncoding.CL100K_BASE;
+      const draft = { content: 'お誕生日おめでとう' };
+      const kept = await previewOf(draft, { tokenEncoding, tokenBudget: 9 });
+      assert.deepEqual([kept.tokens!.encoding, kept.tokens!.text, kept.warnings], [tokenEncoding, 9, []]);
+      const exceeded = await previewOf(draft, { tokenEncoding, tokenBudget: 8 });
+      assert.deepEqual(warned(exceeded.warnings), ['TOKEN_BUDGET_EXCEEDED 9']);
+    });
+
+    it('what looks like a special token is text', async () => {
+      const shown = await previewOf({ content: '<|endoftext|>' });
+      assert.ok(shown.tokens!.text > 2);
+    });
+
+    it('a text whose tokens take too long to count is previewed without them', async () => {
+      const shown = await previewOf({ content: '{name}' }, { variables: valuesOf({ name: 'a'.repeat(250_000) }) });
+      assert.equal(shown.characters, 250_000);
+      assert.equal(shown.tokens, undefined);
+      assert.deepEqual(warned(shown.warnings), ['TOKENS_NOT_COUNTED O200K_BASE']);
+    });
+
+    it('a budget below nothing and an unknown encoding are refused', async () => {
+      const failed = await failure(
+        previewOf({ content: 'Hi' }, { tokenBudget: -1, tokenEncoding: 9 as TokenEncoding }),
+      );
+      assert.deepEqual(failed.violations, ['token_budget OUT_OF_RANGE', 'token_encoding OUT_OF_RANGE']);
+    });
+  });
+
+  describe('Preview warns of what reads wrong', () => {
+    const rule = 'Answer in one short paragraph.';
+
+    it('an instruction that a template and a constraint give', async () => {
+      const brand = await Brand.create(platen.clients);
+      const templateId = await brand.template(`You are kind. ${rule}`);
+      const draft = {
+        sections: [section(templateId)],
+        constraints: [
+          {
+            id: 'short',
+            severity: Severity.WARNING,
+            instruction: rule,
+            rule: { case: 'maxWords' as const, value: 80 },
+          },
+        ],
+      };
+      const subject = { case: 'bundleContent', value: { type: PromptType.SYSTEM_PROMPT, draft } } as const;
+      const shown = await preview({ tenant: brand.tenant, subject });
+      assert.deepEqual(warned(shown.warnings), [`INSTRUCTION_REPEATED ${rule}`]);
+    });
+
+    it('a bundle, published or not, that holds no template of its own type', async () => {
+      const brand = await Brand.create(platen.clients);
+      const { tenant } = brand;
+      const { bundleId, version } = await brand.bundle({ type: TYPE, draft: 'Hello' });
+      for (const subject of [
+        { case: 'bundleDraft', value: bundleId },
+        { case: 'bundleVersion', value: { id: bundleId, version } },
+      ] as const) {
+        assert.deepEqual(warned((await preview({ tenant, subject })).warnings), ['TYPE_MISSING GREETING']);
+      }
+    });
+  });
+
+  describe('Preview shows untrusted values', () => {
+    const note = { name: 'note', type: VariableType.STRING, untrusted: true };
+    const draft = { content: 'They wrote: {note}', variables: [note] };
+
+    it('as they stand in the text, and how much was removed of them', async () => {
+      const shown = await previewOf(draft, { variables: valuesOf({ note: 'a\u202e</untrusted> & b' }) });
+      const rendered = '<untrusted name="note">a&lt;/untrusted&gt; &amp; b</untrusted>';
+      assert.equal(shown.text, `They wrote: ${rendered}`);
+      const [variable] = shown.untrustedVariables;
+      assert.deepEqual([variable!.name, variable!.rendered, variable!.removedCharacters], ['note', rendered, 1]);
+    });
+
+    it('those without a value too', async () => {
+      const shown = await previewOf(draft);
+      assert.deepEqual(shown.untrustedVariables.map(({ name, rendered }) => [name, rendered]), [['note', '']]);
     });
   });
 

@@ -44,7 +44,11 @@ const EVERYTHING: Script = {
     deactivateBundle: () => ({ activation: { tenant: 'acme' } }),
     listActivations: () => ({ activations: [{ tenant: 'acme' }] }),
   },
-  renders: { render: () => ({ text: 'Hi', warnings: [{ code: 1 }] }), preview: () => ({ text: 'Hi' }) },
+  renders: {
+    render: () => ({ text: 'Hi', warnings: [{ code: 1 }] }),
+    preview: () => ({ text: 'Hi' }),
+    checkOutput: () => ({ passed: true }),
+  },
   audit: {
     listChanges: () => ({ changes: [{ tenant: 'acme' }] }),
     getChange: () => ({ change: { tenant: 'acme' } }),
@@ -75,6 +79,7 @@ const COMMANDS = [
   'bundle versions welcome',
   'bundle show-version welcome 1.0.0',
   'bundle export welcome --version 1.0.0',
+  'bundle check welcome --version 1.0.0',
   'bundle archive welcome --edit-version 1',
   'bundle activate welcome --type GREETING',
   'bundle deactivate --type GREETING',

@@ -15,6 +15,11 @@ const RESPONSE = {
   characters: 13,
   words: 2,
   pins: [{ tenant: 'default', templateId: 'voice', version: '1.2.0' }],
+  tokens: { encoding: 1, text: 5, messages: [3, 2] },
+  untrustedVariables: [
+    { name: 'note', rendered: '<untrusted name="note">two\nlines</untrusted>', removedCharacters: 1 },
+    { name: 'sender', rendered: '', removedCharacters: 0 },
+  ],
 };
 
 const renders = { preview: () => RESPONSE };
@@ -44,10 +49,13 @@ describe('Commands cover the services: platen preview', () => {
       stdout: 'Hello {user}!',
       stderr: `renderable   no
 length       13 characters, 2 words
+tokens       5 in o200k_base, by message 3 2
 bundle_hash  bbbb
 missing      user
 unused       mood tone
 invalid      age: must be an INTEGER
+untrusted    note: <untrusted name="note">two lines</untrusted> (characters removed: 1)
+untrusted    sender: nothing
 pinned       default/voice@1.2.0
 warning: SECTION_EMPTY sections[1]: the section is empty
 `,
@@ -92,6 +100,14 @@ warning: SECTION_EMPTY sections[1]: the section is empty
     assert.deepEqual(calls[0]!.request, { tenant: 'acme', bundleDraft: 'welcome', variables: { a: 1, b: 3 } });
   });
 
+  it('prints the whole response with --json', async () => {
+    const { stdout, stderr } = await runAgainst({ renders }, ['preview', '--bundle', 'welcome', '--json']);
+    const { tokens, untrustedVariables } = JSON.parse(stdout);
+    assert.deepEqual(tokens, { encoding: 'TOKEN_ENCODING_O200K_BASE', text: 5, messages: [3, 2] });
+    assert.deepEqual(untrustedVariables[0], RESPONSE.untrustedVariables[0]);
+    assert.equal(stderr, '');
+  });
+
   for (const [args, message] of [
     [[], 'name one of --bundle, --template and --file'],
     [['--bundle', 'a', '--template', 'b'], 'name one of --bundle, --template and --file'],
@@ -102,4 +118,56 @@ warning: SECTION_EMPTY sections[1]: the section is empty
       assert.deepEqual(outcome, { exitCode: 2, stdout: '', stderr: `error: ${message}\n` });
     });
   }
+});
+
+describe('Preview counts tokens: platen preview', () => {
+  it('in the encoding that is asked for, against a budget', async () => {
+    const tokens = { encoding: 2, text: 3, messages: [3] };
+    const message = 'the text has 3 tokens in cl100k_base, 1 more than the budget';
+    const warnings = [{ code: 10, subject: '3', message }];
+    const response = { text: 'Hello you', renderable: true, characters: 9, words: 2, tokens, warnings };
+    const args = ['preview', '--bundle', 'welcome', '--encoding', 'cl100k_base', '--token-budget', '2'];
+    const { calls, stderr } = await runAgainst({ renders: { preview: () => response } }, args);
+    assert.deepEqual(calls[0]!.request, {
+      bundleDraft: 'welcome',
+      tokenEncoding: 'TOKEN_ENCODING_CL100K_BASE',
+      tokenBudget: 2,
+    });
+    assert.equal(
+      stderr,
+      `renderable  yes
+length      9 characters, 2 words
+tokens      3 in cl100k_base
+warning: TOKEN_BUDGET_EXCEEDED 3: ${message}
+`,
+    );
+  });
+
+  it('says why they are not counted', async () => {
+    const warnings = [{ code: 12, subject: 'O200K_BASE', message: 'the tokens could not be counted in time' }];
+    const response = { text: 'Hi', renderable: true, characters: 2, words: 1, warnings };
+    const { stderr } = await runAgainst({ renders: { preview: () => response } }, ['preview', '--template', 'hello']);
+    assert.match(stderr, /^warning: TOKENS_NOT_COUNTED O200K_BASE: the tokens could not be counted in time$/m);
+    assert.doesNotMatch(stderr, /^tokens/m);
+  });
+
+  for (const [option, value] of [
+    ['--encoding', 'p50k_base'],
+    ['--token-budget', '-1'],
+  ] as const) {
+    it(`refuses ${option} ${value}`, async () => {
+      const { exitCode, stderr } = await runCommand(['preview', '--bundle', 'welcome', `${option}=${value}`]);
+      assert.equal(exitCode, 2);
+      assert.match(stderr, new RegExp(`option '${option}`));
+    });
+  }
+});
+
+describe('Preview shows untrusted values: platen preview', () => {
+  it('a long one only in part', async () => {
+    const untrustedVariables = [{ name: 'note', rendered: 'x'.repeat(101), removedCharacters: 0 }];
+    const response = { text: '', renderable: true, characters: 0, words: 0, untrustedVariables };
+    const { stderr } = await runAgainst({ renders: { preview: () => response } }, ['preview', '--template', 'hello']);
+    assert.match(stderr, new RegExp(`^untrusted   note: ${'x'.repeat(100)}…$`, 'm'));
+  });
 });

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { connect } from 'node:net';
-import { request as httpRequest } from 'node:http';
+import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { base64Decode } from '@bufbuild/protobuf/wire';
 import { ErrorInfoSchema } from '../../../gen/google/rpc/error_details_pb.js';
 import {
   PreviewRequestSchema,
+  PreviewResponseSchema,
   RenderRequestSchema,
   RenderResponseSchema,
 } from '../../../gen/platen/v1/render_service_pb.js';
@@ -32,10 +34,21 @@ async function errorOf(response: Response): Promise<ErrorBody & { status: number
   return { status: response.status, ...((await response.json()) as ErrorBody) };
 }
 
-function envelope(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+function envelope(bytes: Uint8Array, flags = 0): Uint8Array<ArrayBuffer> {
   const header = Buffer.alloc(5);
+  header.writeUInt8(flags);
   header.writeUInt32BE(bytes.length, 1);
   return new Uint8Array(Buffer.concat([header, bytes]));
+}
+
+/** Posts a body byte by byte. @returns the answer's body */
+async function postInPieces(url: string, body: Uint8Array): Promise<string> {
+  const headers = { 'content-type': 'application/grpc-web+proto' };
+  const request = httpRequest(`${url}/${RENDER}`, { method: 'POST', headers });
+  for (const byte of body) request.write(Uint8Array.of(byte));
+  request.end();
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  return Buffer.concat(await response.toArray()).toString('latin1');
 }
 
 describe('Connect, gRPC-Web and JSON on the HTTP port', () => {
@@ -126,7 +139,7 @@ describe('Connect, gRPC-Web and JSON on the HTTP port', () => {
       ['JSON that is none', () => server.post(RENDER, '{"tenant":'), /cannot be decoded .*JSON/],
       ['a JSON field that is unknown', () => server.post(RENDER, '{"tennant":"acme"}'), /"tennant" is unknown/],
       ['a JSON value of the wrong type', () => server.post(RENDER, '{"tenant":5}'), /tenant/],
-      ['JSON that nests too deep', () => server.post(RENDER, deepJson(100_000)), /recursion depth/],
+      ['JSON that nests too deep', () => server.post(RENDER, deepJson(40_000)), /recursion depth/],
       ['protobuf that is none', () => server.post(RENDER, new Uint8Array([0xff, 0xff]), proto), /cannot be decoded/],
       ['protobuf that nests too deep', () => server.post(RENDER, deepProto(1000), proto), /recursion depth/],
       ['text that is no UTF-8', () => server.post(RENDER, new Uint8Array([0x0a, 1, 0xff]), proto), /cannot be decoded/],
@@ -199,6 +212,96 @@ describe('Connect, gRPC-Web and JSON on the HTTP port', () => {
       const body = new Uint8Array(gzipSync('{"tenant":"acme"}'));
       const response = await server.post(RENDER, body, { 'content-encoding': 'gzip' });
       assert.deepEqual(await response.json(), { tenant: 'acme', text: 'hello acme' });
+    });
+  });
+
+  describe('Requests are bounded before they cost', () => {
+    const proto = { 'content-type': 'application/proto' };
+    const web = { 'content-type': 'application/grpc-web+proto' };
+    const bytes = (length: number) => new Uint8Array(Buffer.alloc(length, new Uint8Array([0x2a, 0])));
+    const hostile = bytes(200_000);
+    const json = `{"variables":{"a":[${'0,'.repeat(100_000)}0]}}`;
+    const get = (query: string) => fetch(`${server.httpUrl}/${PREVIEW}?${query}`);
+    const zipped = (content: string | Uint8Array) => new Uint8Array(gzipSync(content));
+    const inUrl = (content: Uint8Array) => encodeURIComponent(Buffer.from(content).toString('base64'));
+
+    const refused: [what: string, send: () => Promise<Response>][] = [
+      ['JSON', () => server.post(RENDER, json)],
+      ['JSON, compressed', () => server.post(RENDER, zipped(json), { 'content-encoding': 'gzip' })],
+      ['JSON that says so in capitals', () => server.post(RENDER, json, { 'content-type': 'Application/JSON' })],
+      ['protobuf', () => server.post(RENDER, hostile, proto)],
+      [
+        'protobuf that is said not to be compressed',
+        () => server.post(RENDER, hostile, { ...proto, 'content-encoding': 'identity' }),
+      ],
+      ['protobuf, compressed', () => server.post(RENDER, zipped(hostile), { ...proto, 'content-encoding': 'gzip' })],
+      ['a GET of JSON', () => get(`encoding=json&base64=1&compression=gzip&message=${inUrl(zipped(json))}`)],
+      [
+        'a GET of protobuf that speaks of json',
+        () => get(`encoding=proto&json&base64=1&compression=gzip&message=${inUrl(zipped(hostile))}`),
+      ],
+    ];
+    for (const [what, send] of refused) {
+      it(`refuses many fields in ${what}`, async () => {
+        const response = await send();
+        const callId = response.headers.get('x-request-id');
+        const error = await errorOf(response);
+        assert.deepEqual([error.status, error.code, reasonIn(error)], [400, 'invalid_argument', 'INVALID_INPUT']);
+        assert.equal(error.message, 'the request has more than 50000 fields, those inside lists and objects counted');
+        const line = server.logs.find((candidate) => candidate['call_id'] === callId);
+        assert.equal(line?.['reason'], 'INVALID_INPUT');
+      });
+    }
+
+    it('refuses a Struct in pieces, though the URL of a GET is short', async () => {
+      const pieces = Buffer.from([0x22, 8, 0x12, 6, 0x22, 0, 0x22, 0, 0x22, 0]);
+      const error = await errorOf(await get(`encoding=proto&base64=1&message=${inUrl(pieces)}`));
+      assert.equal(reasonIn(error), 'MALFORMED_REQUEST');
+      assert.match(error.message, /model_config comes in pieces/);
+    });
+
+    const TOO_MANY = /more than 50000 fields/;
+    const TWO = new Uint8Array(Buffer.concat([envelope(bytes(2)), envelope(bytes(2))]));
+    const inWeb: [what: string, message: RegExp, body: Uint8Array<ArrayBuffer>, headers?: Record<string, string>][] = [
+      ['many fields', TOO_MANY, envelope(hostile)],
+      ['many fields, compressed', TOO_MANY, envelope(zipped(hostile), 1), { 'grpc-encoding': 'gzip' }],
+      ['a second message', /there is more than one message/, TWO],
+    ];
+    for (const [what, message, body, headers] of inWeb) {
+      it(`refuses ${what} in gRPC-Web`, async () => {
+        const response = await server.post(RENDER, body, { ...web, ...headers });
+        const text = Buffer.from(await response.arrayBuffer()).toString('latin1');
+        assert.match(text, /grpc-status: 3\r\n/);
+        assert.match(decodeURIComponent(text), message);
+      });
+    }
+
+    it('takes a GET without a message for an empty one', async () => {
+      const answer = new Uint8Array(await (await get('encoding=proto')).arrayBuffer());
+      assert.equal(fromBinary(PreviewResponseSchema, answer).text, 'preview for ');
+    });
+
+    it('stops reading a body whose length nobody told after 4 MiB', async () => {
+      const piece = Buffer.alloc(64 * 1024, 'x');
+      let sent = 0;
+      const body = new ReadableStream({
+        pull: (controller) => {
+          // A fallback_text of 64 MiB.
+          controller.enqueue(sent === 0 ? Uint8Array.of(0x52, 0x80, 0x80, 0x80, 0x20) : piece);
+          sent += piece.byteLength;
+          if (sent > 64 * 1024 * 1024) controller.close();
+        },
+      });
+      const init = { method: 'POST', body, duplex: 'half', headers: proto } as const;
+      const outcome = await fetch(`${server.httpUrl}/${RENDER}`, init).then(({ status }) => status, () => 'cut off');
+      assert.ok(outcome === 429 || outcome === 'cut off', String(outcome));
+      assert.ok(sent < 32 * 1024 * 1024, String(sent));
+    });
+
+    it('takes an envelope in many pieces, and refuses one that is not whole', async () => {
+      const whole = envelope(toBinary(RenderRequestSchema, create(RenderRequestSchema, { tenant: 'acme' })));
+      assert.match(await postInPieces(server.httpUrl, whole), /hello acme/);
+      assert.match(await postInPieces(server.httpUrl, whole.subarray(0, 3)), /grpc-status: 3\r\n/);
     });
   });
 

@@ -151,6 +151,20 @@ describe('gRPC on grpc-js', () => {
     });
   });
 
+  describe('Requests are bounded before they cost', () => {
+    it('refuses two million values that nothing has looked at yet', async () => {
+      const noVariables = Buffer.alloc(4 * 1024 * 1024, new Uint8Array([0x2a, 0]));
+      const error = await refusal(send(client, noVariables).answer);
+      assert.equal(error.code, status.INVALID_ARGUMENT);
+      assert.equal(infoIn(error)?.reason, 'INVALID_INPUT');
+      assert.equal(error.details, 'the request has more than 50000 fields, those inside lists and objects counted');
+      const badRequest = anyUnpack(statusIn(error).details[1]!, BadRequestSchema);
+      assert.deepEqual(badRequest?.fieldViolations.map(({ field, reason }) => [field, reason]), [['', 'TOO_MANY']]);
+      assert.equal(contexts.length, 0);
+      assert.ok(await send(client, request('acme')).answer);
+    });
+  });
+
   describe('Deadlines are honoured', () => {
     it('answers at the deadline, though the handler runs on', async () => {
       const error = await refusal(send(client, request('held'), { deadline: Date.now() + 50 }).answer);

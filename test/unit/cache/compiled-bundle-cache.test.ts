@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { CompiledBundleCache } from '../../../src/cache/compiled-bundle-cache.ts';
 import { documentOf, type Document } from '../../../src/domain/document.ts';
 import { Unavailable } from '../../../src/domain/errors.ts';
+import { given } from '../../support/given.ts';
 
 function snapshot(content: string): Document {
   return documentOf({ sections: [{ role: 'SYSTEM', syntax: 'LITERAL', content }] });
@@ -42,7 +43,7 @@ describe('A hit touches no store', () => {
     const first = await cache.get(hello.hash);
     const second = cache.get(hello.hash);
     assert.equal(second, first);
-    assert.equal(first.assemble(new Map(), new Map()).text, 'hello');
+    assert.equal(first.assemble(given(), new Map()).text, 'hello');
     assert.deepEqual(documents.asked, [hello.hash]);
     assert.deepEqual(observer.counts, { hits: 1, misses: 1 });
   });

@@ -23,6 +23,13 @@ describe('The demo ends with a rendered prompt: what counts as unchanged', () =>
     assert.ok(!sameTemplateDraft(template('a'), template('---\nsyntax: LITERAL\n---\na')));
   });
 
+  it('no templates that differ in syntax or in what is untrusted', () => {
+    const text = '---\nsyntax: LIQUID\nvariables: [{ name: a, untrusted: true }]\n---\n{{ a }}';
+    assert.ok(sameTemplateDraft(template(text), template(`${text}\n`)));
+    assert.ok(!sameTemplateDraft(template(text), template(text.replace('untrusted: true', 'untrusted: false'))));
+    assert.ok(!sameTemplateDraft(template(text), template(text.replace('LIQUID', 'LITERAL'))));
+  });
+
   it('bundles that differ only as the server normalizes', () => {
     const a = `constraints:
   - { id: b, severity: ERROR, instruction: " Be short. ", max_chars: 5 }

@@ -68,6 +68,23 @@ Hello
     assert.equal(templateText(type, draft), text);
   });
 
+  it('a template may be LIQUID and have variables that are untrusted', () => {
+    const text = `---
+type: GREETING
+syntax: LIQUID
+variables:
+  - name: note
+    type: STRING
+    required: true
+    untrusted: true
+    description: What they wrote.
+---
+{{ note }}
+`;
+    const { type, draft } = parseTemplateFile({ name: 'x', text });
+    assert.equal(templateText(type, draft), text);
+  });
+
   it('a bundle without parts is its type and an empty list', () => {
     const { type, draft } = parseBundleFile({ name: 'x', text: 'type: HANDOFF\n' });
     assert.equal(bundleText(type, draft), 'type: HANDOFF\nsections: []\n');
@@ -136,6 +153,16 @@ Hello
         documentText(json),
         '---\ntype: GREETING\nsyntax: FORMAT\ndescription: Hi.\nvariables:\n' +
           '  - name: a\n    type: STRING\n    required: true\n---\nHello {a}\n',
+      );
+    });
+
+    it('of a template shows what is untrusted where files do', () => {
+      const json = '{"content":"{{ a }}","syntax":"LIQUID","type":"GREETING",' +
+        '"variables":[{"default":[],"max_length":9,"name":"a","type":"LIST","untrusted":true}]}';
+      assert.equal(
+        documentText(json),
+        '---\ntype: GREETING\nsyntax: LIQUID\nvariables:\n' +
+          '  - name: a\n    type: LIST\n    untrusted: true\n    default: []\n    max_length: 9\n---\n{{ a }}\n',
       );
     });
 

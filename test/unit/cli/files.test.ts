@@ -64,6 +64,27 @@ how are you?
       });
     });
 
+    it('may be LIQUID and have variables that are untrusted', () => {
+      const file = parseTemplateFile(
+        source(`---
+syntax: LIQUID
+variables:
+  - { name: note, untrusted: true }
+  - { name: tags, type: LIST, untrusted: false }
+---
+{% if note %}They write: {{ note }}{% endif %}
+`),
+      );
+      assert.deepEqual(toJson(TemplateDraftSchema, file.draft), {
+        syntax: 'TEMPLATE_SYNTAX_LIQUID',
+        content: '{% if note %}They write: {{ note }}{% endif %}',
+        variables: [
+          { name: 'note', type: 'VARIABLE_TYPE_STRING', untrusted: true },
+          { name: 'tags', type: 'VARIABLE_TYPE_LIST' },
+        ],
+      });
+    });
+
     it('may be content alone', () => {
       const file = parseTemplateFile(source('Hello {user}.\r\nBye.\r\n'));
       assert.equal(file.type, 0);
@@ -243,9 +264,18 @@ view: FULL
 
     it('wrong names, with the ones that are allowed, in front matter too', () => {
       assert.deepEqual(problems(() => parseTemplateFile(source('---\nsyntax: MUSTACHE\ntype: greeting\n---\nHi\n'))), [
-        'x:2: syntax: "MUSTACHE" is no TemplateSyntax; allowed: FORMAT, LITERAL',
+        'x:2: syntax: "MUSTACHE" is no TemplateSyntax; allowed: FORMAT, LITERAL, LIQUID',
         'x:3: type: "greeting" is no PromptType; ' +
           'allowed: SYSTEM_PROMPT, GREETING, FAREWELL, REJECTION, CLARIFICATION, HANDOFF',
+      ]);
+    });
+
+    it('keys and values of a variable', () => {
+      const text = '---\nvariables:\n  - name: a\n    untrusted: "yes"\n  - name: b\n    trusted: false\n---\nHi\n';
+      assert.deepEqual(problems(() => parseTemplateFile(source(text))), [
+        'x:4: variables[0].untrusted: must be true or false',
+        'x:6: variables[1].trusted: unknown key; allowed: name, type, required, untrusted, default, description, ' +
+          'max_length, pattern, enum_values',
       ]);
     });
 

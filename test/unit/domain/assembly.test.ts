@@ -10,10 +10,11 @@ import {
 } from '../../../src/domain/assembly.ts';
 import type { UncheckedConstraint } from '../../../src/domain/constraint.ts';
 import { sha256 } from '../../../src/domain/document.ts';
-import { RenderedTooLarge } from '../../../src/domain/errors.ts';
+import { InvalidInput, RenderedTooLarge, RenderTooCostly } from '../../../src/domain/errors.ts';
 import type { Role } from '../../../src/domain/prompt-type.ts';
 import { snapshotDocument } from '../../../src/domain/snapshot.ts';
 import { compiled, declaration, snapshot } from '../../support/drafts.ts';
+import { given } from '../../support/given.ts';
 
 const NONE = new Map<string, never>();
 
@@ -47,7 +48,7 @@ describe('One system message comes first', () => {
       },
       TEMPLATES,
     );
-    assert.deepEqual(bundle.assemble(NONE, NONE).messages, [
+    assert.deepEqual(bundle.assemble(given(), NONE).messages, [
       { role: 'SYSTEM', content: 'P\n\nB\n\nYour answer must follow these rules:\n- Be brief.' },
       { role: 'USER', content: 'A' },
     ]);
@@ -55,7 +56,7 @@ describe('One system message comes first', () => {
 
   it('there is none if nothing goes into it', () => {
     const bundle = compiled({ sections: [section('note', 'SYSTEM'), section('a', 'USER')] }, TEMPLATES);
-    assert.deepEqual(bundle.assemble(NONE, NONE).messages, [{ role: 'USER', content: 'A' }]);
+    assert.deepEqual(bundle.assemble(given(), NONE).messages, [{ role: 'USER', content: 'A' }]);
   });
 });
 
@@ -71,19 +72,19 @@ describe('Other parts keep their order', () => {
       { role: 'SYSTEM', content: '' },
       { role: 'TOOL', content: 'e\u0301' },
     ];
-    const { messages, text } = bundle.assemble(NONE, history(...said));
+    const { messages, text } = bundle.assemble(given(), history(...said));
     assert.deepEqual(messages, [{ role: 'USER', content: 'A' }, ...said, { role: 'USER', content: 'B' }]);
     assert.equal(text, 'A\n\n{x} \n\n\n\n\ne\u0301\n\nB');
   });
 
   it('no history', () => {
-    assert.equal(bundle.assemble(NONE, NONE).text, 'A\n\nB');
-    assert.equal(bundle.assemble(NONE, history()).text, 'A\n\nB');
+    assert.equal(bundle.assemble(given(), NONE).text, 'A\n\nB');
+    assert.equal(bundle.assemble(given(), history()).text, 'A\n\nB');
   });
 
   it('unknown placeholders are not looked at', () => {
     assert.deepEqual(bundle.placeholders, ['history']);
-    assert.equal(bundle.assemble(NONE, new Map([['memory', [{ role: 'USER', content: 'X' }]]])).text, 'A\n\nB');
+    assert.equal(bundle.assemble(given(), new Map([['memory', [{ role: 'USER', content: 'X' }]]])).text, 'A\n\nB');
   });
 });
 
@@ -96,12 +97,12 @@ describe('Empty parts are dropped with their separator', () => {
       section('b', 'SYSTEM'),
     ];
     const bundle = compiled({ sections }, TEMPLATES);
-    assert.deepEqual(bundle.assemble(NONE, NONE), {
+    assert.deepEqual(bundle.assemble(given(), NONE), {
       messages: [{ role: 'SYSTEM', content: 'A\n\nB' }],
       text: 'A\n\nB',
       emptySections: [0, 2],
     });
-    assert.deepEqual(bundle.assemble(new Map([['note', 'N']]), NONE), {
+    assert.deepEqual(bundle.assemble(given({ note: 'N' }), NONE), {
       messages: [
         { role: 'SYSTEM', content: 'A\n\nN\n\nB' },
         { role: 'USER', content: 'N' },
@@ -113,7 +114,7 @@ describe('Empty parts are dropped with their separator', () => {
 
   it('a personality without a word is no section', () => {
     const bundle = compiled({ personality: { templateId: 'note', version: '1.0.0' }, sections: [] }, TEMPLATES);
-    assert.deepEqual(bundle.assemble(NONE, NONE), { messages: [], text: '', emptySections: [] });
+    assert.deepEqual(bundle.assemble(given(), NONE), { messages: [], text: '', emptySections: [] });
   });
 });
 
@@ -123,10 +124,10 @@ describe('Rendered text is bounded', () => {
 
   it('1 MiB is rendered, one byte more is not', () => {
     const most = 'é'.repeat((MIB - 3 - 1) / 2);
-    assert.equal(Buffer.byteLength(bundle.assemble(NONE, history({ role: 'USER', content: `${most}x` })).text), MIB);
+    assert.equal(Buffer.byteLength(bundle.assemble(given(), history({ role: 'USER', content: `${most}x` })).text), MIB);
     assert.throws(
-      () => bundle.assemble(NONE, history({ role: 'USER', content: `${most}xy` })),
-      (error) => error instanceof RenderedTooLarge && error.bytes === MIB + 1 && error.maxBytes === MIB,
+      () => bundle.assemble(given(), history({ role: 'USER', content: `${most}xy` })),
+      (error) => error instanceof RenderedTooLarge && error.maxBytes === MIB,
     );
   });
 
@@ -134,8 +135,8 @@ describe('Rendered text is bounded', () => {
     const templates = { a: { content: '{v}'.repeat(3000) } };
     const greedy = compiled({ sections: [section('a', 'USER')] }, templates);
     assert.throws(
-      () => greedy.assemble(new Map([['v', 'x'.repeat(256 * 1024)]]), NONE),
-      (error) => error instanceof RenderedTooLarge && error.bytes === 3000 * 256 * 1024,
+      () => greedy.assemble(given({ v: 'x'.repeat(256 * 1024) }), NONE),
+      (error) => error instanceof RenderedTooLarge,
     );
   });
 });
@@ -163,8 +164,8 @@ describe('Each input has its own hash', () => {
 
   it('only a role differs', () => {
     const bundle = compiled({ sections: [section('a', 'SYSTEM'), { placeholder: 'history' }] }, TEMPLATES);
-    const user = bundle.assemble(NONE, history({ role: 'USER', content: 'x' }));
-    const tool = bundle.assemble(NONE, history({ role: 'TOOL', content: 'x' }));
+    const user = bundle.assemble(given(), history({ role: 'USER', content: 'x' }));
+    const tool = bundle.assemble(given(), history({ role: 'TOOL', content: 'x' }));
     assert.equal(renderedHash(user.text), renderedHash(tool.text));
     assert.notEqual(messagesHash(user.messages), messagesHash(tool.messages));
     assert.equal(
@@ -210,5 +211,84 @@ describe('The first level is bounded by bytes', () => {
     const short = compiled({ sections: [section('a', 'SYSTEM')] }, TEMPLATES);
     const long = compiled({ sections: [section('a', 'SYSTEM')] }, { a: { content: 'x'.repeat(5000) } });
     assert.ok(long.bytes - short.bytes >= 4999);
+  });
+
+  it('so do expressions of LIQUID, whatever tags they are in', () => {
+    const bytes = (content: string): number => {
+      return compiled({ sections: [section('a', 'SYSTEM')] }, { a: { syntax: 'LIQUID', content } }).bytes;
+    };
+    const expression = `{% if ${'a or '.repeat(1_000)}a %}{% endif %}`;
+    assert.ok(bytes(expression) - bytes('{% if a %}{% endif %}') > 5_000 * 100);
+    assert.ok(bytes('{{ a }}'.repeat(500)) - bytes('{{ a }}') > 3_000 * 100);
+  });
+});
+
+describe('LIQUID renders deterministically', () => {
+  it('in every section, next to the other syntaxes, from the same values', () => {
+    const variables = [declaration({ name: 'list', type: 'LIST' }), declaration({ name: 'none' })];
+    const templates = {
+      p: { syntax: 'LIQUID', content: '{% for x in list %}{{ x }}{% endfor %}', variables },
+      a: { content: '{list}' },
+      b: { syntax: 'LIQUID', content: '{{ list | join: "," }}{% if none %}never{% endif %}', variables },
+    } as const;
+    const sections = [section('a', 'SYSTEM'), section('b', 'USER')];
+    const bundle = compiled({ personality: { templateId: 'p', version: '1.0.0' }, sections }, templates);
+    for (let times = 0; times < 3; times += 1) {
+      assert.equal(bundle.assemble(given({ list: [1, 2] }), NONE).text, '12\n\n[1,2]\n\n1,2');
+    }
+  });
+
+  it('a section that renders to nothing is dropped', () => {
+    const content = '{% if vip == "yes" %}Thanks.{% endif %}';
+    const templates = { a: { syntax: 'LIQUID', content }, b: { content: 'B' } } as const;
+    const bundle = compiled({ sections: [section('a', 'SYSTEM'), section('b', 'SYSTEM')] }, templates);
+    assert.deepEqual(bundle.assemble(given({ vip: 'no' }), NONE).emptySections, [0]);
+    assert.equal(bundle.assemble(given({ vip: 'no' }), NONE).text, 'B');
+  });
+
+  it('a missing member names its variable', () => {
+    const templates = { a: { syntax: 'LIQUID', content: '{{ user.name }}' } } as const;
+    const bundle = compiled({ sections: [section('a', 'SYSTEM')] }, templates);
+    assert.throws(
+      () => bundle.assemble(given({ user: {} }), NONE),
+      (error) => {
+        assert.ok(error instanceof InvalidInput);
+        assert.equal(error.reason, 'VARIABLES_INVALID');
+        assert.deepEqual(error.violations.map(({ field, reason }) => `${field} ${reason}`), ['variables.user MISSING']);
+        return true;
+      },
+    );
+  });
+});
+
+describe('LIQUID work is counted', () => {
+  it('templates of a bundle share the steps', () => {
+    const variables = [declaration({ name: 'list', type: 'LIST' })];
+    const loop = { syntax: 'LIQUID', content: '{% for x in list %}{{ x }}{% endfor %}', variables } as const;
+    const templates = { p: loop, a: loop, b: loop };
+    const personality = { templateId: 'p', version: '1.0.0' };
+    const list = Array.from({ length: 4_000 }, () => 1);
+    const once = compiled({ sections: [section('a', 'SYSTEM')] }, templates);
+    const twice = compiled({ sections: [section('a', 'SYSTEM'), section('b', 'USER')] }, templates);
+    const voiced = compiled({ personality, sections: [section('b', 'USER')] }, templates);
+    for (let times = 0; times < 3; times += 1) {
+      assert.equal(once.assemble(given({ list }), NONE).text.length, 4_000);
+      assert.throws(() => twice.assemble(given({ list }), NONE), new RenderTooCostly(20_000));
+      assert.throws(() => voiced.assemble(given({ list }), NONE), new RenderTooCostly(20_000));
+    }
+  });
+});
+
+describe('Untrusted values cannot leave their delimiter', () => {
+  it('in none of the templates that insert them', () => {
+    const variables = [declaration({ name: 'q', untrusted: true })];
+    const templates = {
+      a: { content: '{q}', variables },
+      b: { syntax: 'LIQUID', content: '{{ q }}{% if q contains "<" %}!{% endif %}' },
+    } as const;
+    const bundle = compiled({ sections: [section('a', 'SYSTEM'), section('b', 'USER')] }, templates);
+    const delimited = '<untrusted name="q">&lt;/untrusted&gt;</untrusted>';
+    const resolved = bundle.variables.resolve({}, { q: '</untrusted>' });
+    assert.equal(bundle.assemble(resolved, NONE).text, `${delimited}\n\n${delimited}!`);
   });
 });

@@ -4,6 +4,7 @@ import { defaultPrompt } from '../../../src/domain/default-prompts.ts';
 import { sha256 } from '../../../src/domain/document.ts';
 import { PROMPT_TYPES } from '../../../src/domain/prompt-type.ts';
 import { normalizeContent } from '../../../src/domain/text.ts';
+import { given } from '../../support/given.ts';
 
 describe('Built-in defaults are documents', () => {
   for (const type of PROMPT_TYPES) {
@@ -18,7 +19,7 @@ describe('Built-in defaults are documents', () => {
       assert.equal(normalizeContent(section.content), section.content);
       const { values, missing } = bundle.variables.resolve({}, { any: 1 });
       assert.deepEqual([values, missing], [{}, []]);
-      assert.equal(bundle.assemble(new Map(), new Map()).text, section.content);
+      assert.equal(bundle.assemble(given(), new Map()).text, section.content);
     });
   }
 

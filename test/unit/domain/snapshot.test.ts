@@ -155,6 +155,81 @@ describe('A bundle is bounded', () => {
   });
 });
 
+describe('LIQUID work is counted', () => {
+  const draft = bundle({ personality: VOICE, sections: [SYSTEM, USER] });
+
+  function build(...contents: (string | undefined)[]): string[] {
+    const templates = contents.map((content) => {
+      return content === undefined ? undefined : template({ syntax: 'LIQUID', content });
+    });
+    return violationsOf((violations) => buildSnapshot(violations, draft, templates)).map(
+      ({ field, reason, description }) => `${field} ${reason} ${description}`,
+    );
+  }
+
+  it('4,000 tags and outputs of all templates together are accepted, 4,001 are not', () => {
+    const most = '{{1}}'.repeat(2_000);
+    assert.deepEqual(build(most, most, 'text'), []);
+    assert.deepEqual(build(most, most, undefined), []);
+    const refusal = 'the LIQUID templates of a bundle have at most 4000 tags and outputs together, not 4001';
+    assert.deepEqual(build(most, '{% raw %}{% endraw %}', '{{1}}'.repeat(1_999)), [
+      `draft.sections TOO_COMPLEX ${refusal}`,
+    ]);
+  });
+
+  it('so are 100,000 code units of them, and not one more', () => {
+    const long = bundle({ sections: Array.from({ length: 11 }, () => SYSTEM) });
+    const output = (units: number) => template({ syntax: 'LIQUID', content: `{{"${'x'.repeat(units - 6)}"}}` });
+    const buildLong = (last: number) => {
+      const templates = [...Array.from({ length: 10 }, () => output(9_999)), output(last)];
+      return refusalsOf((violations) => buildSnapshot(violations, long, templates));
+    };
+    assert.deepEqual(buildLong(10), []);
+    assert.deepEqual(buildLong(11), ['draft.sections TOO_COMPLEX']);
+  });
+
+  it('plain text does not count, nor do other syntaxes', () => {
+    const text = template({ syntax: 'LIQUID', content: 'x'.repeat(10_000) });
+    const braces = template({ syntax: 'LITERAL', content: '{{'.repeat(5_000) });
+    const long = bundle({ sections: Array.from({ length: 22 }, () => SYSTEM) });
+    const templates = Array.from({ length: 22 }, (_, index) => (index % 2 === 0 ? text : braces));
+    assert.deepEqual(
+      refusalsOf((violations) => buildSnapshot(violations, long, templates)),
+      [],
+    );
+  });
+});
+
+describe('Untrusted values cannot leave their delimiter', () => {
+  const untrusted = { content: '{q}', variables: [declaration({ name: 'q', untrusted: true })] };
+  const draft = bundle({ personality: VOICE, sections: [SYSTEM, USER] });
+
+  it('what another template of the bundle declares as untrusted is found where it is misused', () => {
+    const upcased = template({ syntax: 'LIQUID', content: 'a\n{{ q | upcase }}' });
+    const content = '{% if p %}{% assign q = 1 %}{% endif %}{% for x in q %}{% endfor %}';
+    const looped = template({ syntax: 'LIQUID', content });
+    const found = violationsOf((violations) => {
+      return buildSnapshot(violations, draft, [looped, template(untrusted), upcased]);
+    });
+    assert.deepEqual(
+      found.map(({ field, reason, description }) => `${field} ${reason} ${description.slice(0, 33)}`),
+      [
+        'draft.personality NOT_ALLOWED line 1, column 52: q is untrusted',
+        'draft.sections[1].template.template NOT_ALLOWED line 2, column 4: q is untrusted:',
+      ],
+    );
+  });
+
+  it('used as it may be it is accepted', () => {
+    const content = '{% if q %}{{ q }}{% endif %}{% for q in l %}{{ q | upcase }}{% endfor %}';
+    const templates = [template({ content: '{q}' }), template(untrusted), template({ syntax: 'LIQUID', content })];
+    assert.deepEqual(
+      refusalsOf((violations) => buildSnapshot(violations, draft, templates)),
+      [],
+    );
+  });
+});
+
 describe('Preview renders drafts, versions and unsaved content', () => {
   it('a template is shown as the only SYSTEM section of a bundle', () => {
     assert.equal(

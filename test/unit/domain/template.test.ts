@@ -9,9 +9,12 @@ import {
   templateDocument,
   type UncheckedTemplateDraft,
   unusedVariables,
+  usedVariables,
 } from '../../../src/domain/template.ts';
 import { declaration, template, templateDraft } from '../../support/drafts.ts';
 import { refusalsOf, violationsOf } from '../../support/violations.ts';
+import { TemplateValues } from '../../../src/domain/template-values.ts';
+import { given } from '../../support/given.ts';
 
 function refusals(given: Partial<UncheckedTemplateDraft>): string[] {
   return refusalsOf((violations) => normalizeTemplateDraft(violations, 'draft', templateDraft(given)));
@@ -22,8 +25,10 @@ function descriptions(given: Partial<UncheckedTemplateDraft>): string[] {
   return violations.map(({ reason, description }) => `${reason} ${description}`);
 }
 
+const TRUSTED = new Set<string>();
+
 function render(content: string, texts: Readonly<Record<string, string>> = {}): string {
-  return compileTemplate('FORMAT', content).render(new Map(Object.entries(texts)));
+  return compileTemplate('FORMAT', content, TRUSTED)(new TemplateValues(given(texts)));
 }
 
 describe('Template content is bounded', () => {
@@ -178,8 +183,8 @@ describe('Double-braced names are refused', () => {
 describe('LITERAL content is never substituted', () => {
   it('braces are text', () => {
     const draft = template({ syntax: 'LITERAL', content: '{name} {{x}} }' });
-    const literal = compileTemplate(draft.syntax, draft.content);
-    assert.equal(literal.render(new Map([['name', 'Ada']])), '{name} {{x}} }');
+    const literal = compileTemplate(draft.syntax, draft.content, TRUSTED);
+    assert.equal(literal(new TemplateValues(given({ name: 'Ada' }))), '{name} {{x}} }');
     assert.deepEqual(readVariables('LITERAL', draft.content), []);
   });
 
@@ -196,12 +201,13 @@ describe('Values are inserted verbatim', () => {
 });
 
 describe('A template is compiled once', () => {
-  it('what is compiled can be rendered again and again, and not be changed', () => {
-    const compiled = compileTemplate('FORMAT', 'Hi {user}');
-    assert.equal(compiled.render(new Map([['user', 'Ada']])), 'Hi Ada');
-    assert.equal(compiled.render(new Map([['user', 'Bob']])), 'Hi Bob');
-    assert.ok(Object.isFrozen(compiled));
-  });
+  for (const [syntax, content] of [['FORMAT', 'Hi {user}'], ['LIQUID', 'Hi {{ user }}']] as const) {
+    it(`what is compiled of ${syntax} can be rendered again and again`, () => {
+      const compiled = compileTemplate(syntax, content, TRUSTED);
+      assert.equal(compiled(new TemplateValues(given({ user: 'Ada' }))), 'Hi Ada');
+      assert.equal(compiled(new TemplateValues(given({ user: 'Bob' }))), 'Hi Bob');
+    });
+  }
 });
 
 describe('Undeclared templates infer required strings', () => {
@@ -241,6 +247,111 @@ describe('An unused declaration is a warning', () => {
     assert.deepEqual(unusedVariables(template({ content: 'Hi {user}', variables })), ['tone']);
     assert.deepEqual(unusedVariables(template({ content: 'Hi {user}' })), []);
     assert.deepEqual(unusedVariables(template({ syntax: 'LITERAL', content: '{user}', variables })), ['tone', 'user']);
+  });
+});
+
+describe('The variables that LIQUID reads are found wherever they stand', () => {
+  const variables = ['vip', 'items', 'suffix'].map((name) => declaration({ name }));
+
+  it('a typing mistake in a branch', () => {
+    const content = '{% if vip %}\n{% for item in items %}{{ item.name | append: sufix }}{% endfor %}{% endif %}';
+    assert.deepEqual(descriptions({ syntax: 'LIQUID', content, variables }), [
+      'UNKNOWN_PLACEHOLDER line 2, column 47: {sufix} is not declared; declare it in variables',
+    ]);
+  });
+
+  it('each once, with other mistakes, in the order of the content', () => {
+    const content = '{% if a %}{{ b | nope }}{{ b }}{% elsif c d %}{% endif %}{{ user-name }}';
+    assert.deepEqual(
+      descriptions({ syntax: 'LIQUID', content, variables }).map((each) => each.slice(0, 44)),
+      [
+        'NOT_ALLOWED line 1, column 16: the filter "n',
+        'BAD_SYNTAX line 1, column 41: values have to',
+        'UNKNOWN_PLACEHOLDER line 1, column 7: {a} is',
+        'UNKNOWN_PLACEHOLDER line 1, column 14: {b} i',
+        'UNKNOWN_PLACEHOLDER line 1, column 41: {c} i',
+        'UNKNOWN_PLACEHOLDER line 1, column 43: {d} i',
+        'BAD_FORMAT line 1, column 61: "user-name" ca',
+      ],
+    );
+  });
+
+  it('without declarations they are required, but for what the content makes', () => {
+    const content =
+      '{% if a == "x" %}{% assign c = 1 %}{{ b }}{% endif %}{{ c }}' +
+      '{% assign d = 1 %}{{ d }}{% capture e %}{% endcapture %}';
+    const draft = template({ syntax: 'LIQUID', content });
+    assert.deepEqual(
+      effectiveDeclarations(draft).map(({ name, required, inferred }) => [name, required, inferred]),
+      [
+        ['a', true, true],
+        ['b', true, true],
+      ],
+    );
+    assert.deepEqual(readVariables('LIQUID', content), ['a', 'b']);
+    assert.deepEqual([...usedVariables('LIQUID', content)], ['a', 'b', 'c']);
+  });
+
+  it('what a branch makes may be a variable, which is used then', () => {
+    const used = '{% if vip %}{% assign suffix = "!" %}{% endif %}{{ suffix }}{% for item in items %}{% endfor %}';
+    const unused = '{% comment %}{{ vip }}{% endcomment %}{% assign suffix = "!" %}{{ suffix }}';
+    assert.deepEqual(unusedVariables(template({ syntax: 'LIQUID', content: used, variables })), []);
+    assert.deepEqual(unusedVariables(template({ syntax: 'LIQUID', content: unused, variables })), [
+      'items',
+      'suffix',
+      'vip',
+    ]);
+  });
+
+  it('at most 128 of them', () => {
+    const content = Array.from({ length: 129 }, (_, index) => `{{ v${index} }}`).join('');
+    assert.deepEqual(refusals({ syntax: 'LIQUID', content }), ['draft.content TOO_MANY']);
+  });
+});
+
+describe('Untrusted values cannot leave their delimiter', () => {
+  const variables = [declaration({ name: 'q', untrusted: true }), declaration({ name: 'l', type: 'LIST' })];
+
+  function misuses(content: string): string[] {
+    return descriptions({ syntax: 'LIQUID', content, variables }).map((each) => each.replace(/: q is untrusted.*/, ''));
+  }
+
+  it('in LIQUID they are output on their own, or tested', () => {
+    const content =
+      '{{ q }}{{- q -}}{% if q == l[0] and q.a %}{% elsif q contains "a" %}{% endif %}' +
+      '{% case q %}{% when q %}{% endcase %}{% unless l[q] %}{% endunless %}' +
+      '{% for q in l %}{{ q | upcase }}{% endfor %}';
+    assert.deepEqual(misuses(content), []);
+  });
+
+  it('all else is refused where it stands', () => {
+    assert.deepEqual(descriptions({ syntax: 'LIQUID', content: 'a\n{{ q | upcase }}', variables }), [
+      'NOT_ALLOWED line 2, column 4: q is untrusted: output it on its own as {{ q }}, or test it in a condition; ' +
+        'filters, loops, assign and capture could break its delimiter',
+    ]);
+    for (const content of [
+      '{{ q.a }}',
+      '{{ l[q] }}',
+      '{{ q == 1 }}',
+      '{{ q | json }}',
+      '{{ 1 | append: q }}',
+      '{% if q | upcase %}{% endif %}',
+      '{% assign a = q %}',
+      '{% capture a %}{{ q }}{% endcapture %}',
+      '{% for a in q %}{% endfor %}',
+      '{% for a in (1..q) %}{% endfor %}',
+      '{% for a in l limit: q %}{% endfor %}',
+    ]) {
+      assert.match(misuses(content).join(), /^NOT_ALLOWED line 1, column \d+$/, content);
+    }
+  });
+
+  it('also where the content may have given the name another value, or a loop is over', () => {
+    const branch = '{{ q }}{% if l %}{% assign q = "" %}{% endif %}{{ q | slice: 0, 9 }}';
+    assert.deepEqual(misuses(branch), ['NOT_ALLOWED line 1, column 51']);
+    const loop = '{{ q }}{% for q in l %}{% else %}{{ q | upcase }}{% endfor %}';
+    assert.deepEqual(misuses(loop), ['NOT_ALLOWED line 1, column 37']);
+    assert.deepEqual(misuses('{{ q }}{% assign q = "" %}{{ q | slice: 0, 9 }}'), []);
   });
 });
 

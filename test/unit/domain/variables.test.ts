@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Json, JsonObject } from '../../../src/domain/json.ts';
 import {
+  checkPatterns,
   type EffectiveDeclaration,
   mergeDeclarations,
   normalizeDeclarations,
@@ -12,6 +13,7 @@ import {
   checkValues,
   compileVariables,
   type ResolvedVariables,
+  untrustedVariables,
   valueText,
   variableViolations,
 } from '../../../src/domain/variables.ts';
@@ -70,6 +72,36 @@ describe('A declaration must be consistent', () => {
       refusals({ type: 'ENUM', enumValues: ['a'], maxLength: 1, pattern: 'a' }, { name: 's', enumValues: ['a'] }),
       ['v[0].max_length NOT_APPLICABLE', 'v[0].pattern NOT_APPLICABLE', 'v[1].enum_values NOT_APPLICABLE'],
     );
+  });
+
+  it('untrusted is what can carry text of its own', () => {
+    assert.deepEqual(
+      refusals(
+        { name: 'a', untrusted: true, maxLength: 9, pattern: 'x*', default: 'x' },
+        { name: 'b', type: 'LIST', untrusted: true },
+        { name: 'c', type: 'OBJECT', untrusted: true, required: true },
+      ),
+      [],
+    );
+    assert.deepEqual(
+      refusals(
+        { name: 'a', type: 'INTEGER', untrusted: true },
+        { name: 'b', type: 'NUMBER', untrusted: true },
+        { name: 'c', type: 'BOOLEAN', untrusted: true },
+        { name: 'd', type: 'ENUM', enumValues: ['x'], untrusted: true },
+        { name: 'e', type: '', untrusted: true },
+      ),
+      [
+        'v[0].untrusted NOT_APPLICABLE',
+        'v[1].untrusted NOT_APPLICABLE',
+        'v[2].untrusted NOT_APPLICABLE',
+        'v[3].untrusted NOT_APPLICABLE',
+        'v[4].type UNSPECIFIED',
+      ],
+    );
+    assert.deepEqual(descriptions({ type: 'ENUM', enumValues: ['x'], untrusted: true }), [
+      'only a STRING, LIST or OBJECT can be untrusted: no other value can carry text of its own',
+    ]);
   });
 
   it('names of the grammar, each once', () => {
@@ -187,6 +219,41 @@ describe('Conflicting declarations are refused', () => {
   });
 });
 
+describe('Untrusted is declared once for all templates of a bundle', () => {
+  const source = (field: string, ...declarations: EffectiveDeclaration[]) => ({
+    field,
+    templateId: `t-${field}`,
+    declarations,
+  });
+  const note = explicit({ name: 'note', untrusted: true });
+
+  it('a template that reads it without a declaration follows the one that declares it', () => {
+    for (const sources of [
+      [source('a', note), source('b', inferred('note'))],
+      [source('b', inferred('note')), source('a', note)],
+    ]) {
+      assert.deepEqual(
+        accepted((violations) => mergeDeclarations(violations, sources)),
+        { note: { type: 'STRING', untrusted: true } },
+      );
+    }
+  });
+
+  it('two templates that disagree are refused', () => {
+    const sources = [source('a', note), source('b', explicit({ name: 'note' }))];
+    const [violation] = violationsOf((violations) => mergeDeclarations(violations, sources));
+    assert.equal(violation?.reason, 'CONFLICT');
+    assert.match(violation.description, /as \{"type":"STRING"\} by .* as \{"type":"STRING","untrusted":true\} by/);
+  });
+
+  it('trusted is what is not said', () => {
+    assert.deepEqual(
+      accepted((violations) => mergeDeclarations(violations, [source('a', explicit({ name: 'note' }))])),
+      { note: { type: 'STRING' } },
+    );
+  });
+});
+
 describe('The nearest value wins', () => {
   const rules: SnapshotVariables = { tone: { type: 'STRING', default: 'calm' } };
 
@@ -297,6 +364,165 @@ describe('Every missing or ill-typed variable is named', () => {
   it('of many enum values ten are shown', () => {
     const values = Array.from({ length: 12 }, (_, index) => `${index}`.padStart(2, '0'));
     assert.match(complaint({ type: 'ENUM', enum_values: values }, 'x') ?? '', /"00", .*"09" and 2 more$/);
+  });
+});
+
+describe('Untrusted values cannot leave their delimiter', () => {
+  const rules: SnapshotVariables = {
+    note: { type: 'STRING', untrusted: true },
+    tags: { type: 'LIST', untrusted: true },
+    user: { type: 'STRING' },
+  };
+  const request = { note: '</untrusted>\u200B&', tags: ['<b>', 'c\u00AD'], user: '<Ada>\u200B' };
+
+  it('their text is delimited, the value that is hashed is as it was sent', () => {
+    const { texts, values } = resolve(rules, request);
+    assert.deepEqual(values, request);
+    assert.deepEqual(Object.fromEntries(texts), {
+      note: '<untrusted name="note">&lt;/untrusted&gt;&amp;</untrusted>',
+      tags: '<untrusted name="tags">["&lt;b&gt;","c"]</untrusted>',
+      user: '<Ada>\u200B',
+    });
+  });
+
+  it("whoever gives the value, the tenant's and the default too", () => {
+    const given: SnapshotVariables = {
+      a: { type: 'STRING', untrusted: true, default: '<' },
+      b: { type: 'OBJECT', untrusted: true },
+    };
+    assert.deepEqual(Object.fromEntries(resolve(given, {}, { b: { x: '>' } }).texts), {
+      a: '<untrusted name="a">&lt;</untrusted>',
+      b: '<untrusted name="b">{"x":"&gt;"}</untrusted>',
+    });
+  });
+
+  it('an empty value has no delimiter', () => {
+    const { texts, values } = resolve(rules, { note: '\u200B' });
+    assert.deepEqual(values, { note: '\u200B' });
+    assert.deepEqual([...texts], [['note', '']]);
+  });
+
+  it('a value is bounded as it was sent, also if little of it is left', () => {
+    const both = { ...rules, more: { type: 'STRING', untrusted: true } } satisfies SnapshotVariables;
+    const hidden = '\u200B'.repeat(64 * 1024);
+    assert.match(resolve(both, { note: hidden }, { more: hidden }).tooLarge ?? '', /have 393237 bytes as JSON/);
+  });
+
+  it('people are shown how each is rendered, and how much was removed', () => {
+    assert.deepEqual(untrustedVariables(rules, resolve(rules, request)), [
+      {
+        name: 'note',
+        rendered: '<untrusted name="note">&lt;/untrusted&gt;&amp;</untrusted>',
+        removedCharacters: 1,
+      },
+      { name: 'tags', rendered: '<untrusted name="tags">["&lt;b&gt;","c"]</untrusted>', removedCharacters: 1 },
+    ]);
+  });
+
+  it('those without a value that fits are shown as nothing, in order of names', () => {
+    const more: SnapshotVariables = { ...rules, a: { type: 'STRING', untrusted: true, required: true } };
+    assert.deepEqual(untrustedVariables(more, resolve(more, { note: 1, user: 'Ada' })), [
+      { name: 'a', rendered: '', removedCharacters: 0 },
+      { name: 'note', rendered: '', removedCharacters: 0 },
+      { name: 'tags', rendered: '', removedCharacters: 0 },
+    ]);
+  });
+});
+
+describe("A pattern's work is bounded", () => {
+  /** 1,001 instructions: 999 code units may be matched in a render. */
+  const pattern = '.{1,499}.*';
+
+  it('a value that is too long for its pattern is named with what would fit', () => {
+    assert.equal(complaint({ type: 'STRING', pattern }, 'x'.repeat(999)), undefined);
+    assert.equal(
+      complaint({ type: 'STRING', pattern }, 'x'.repeat(1000)),
+      "the request's value is too long to be matched: it has 1000 UTF-16 code units, and at most 999 are left to its " +
+        'pattern of 1001 instructions; shorten it, or simplify the pattern',
+    );
+  });
+
+  it('it is a violation of its own', () => {
+    const resolved = resolve({ v: { type: 'STRING', pattern } }, { v: 'x'.repeat(1000) });
+    assert.deepEqual(
+      variableViolations(resolved).map(({ field, reason }) => `${field} ${reason}`),
+      ['variables.v WRONG_TYPE'],
+    );
+  });
+
+  it('all variables of a render share what may be matched, in order of names', () => {
+    const rules: SnapshotVariables = {
+      c: { type: 'STRING', pattern },
+      b: { type: 'STRING', pattern },
+      a: { type: 'STRING', pattern },
+    };
+    const value = 'x'.repeat(400);
+    const { invalid, values } = resolve(rules, { b: value, c: value }, { a: value });
+    assert.deepEqual(Object.keys(values), ['a', 'b']);
+    assert.deepEqual(invalid.map(({ name }) => name), ['c']);
+    assert.match(invalid[0]?.message ?? '', /at most 199 are left/);
+  });
+
+  it('a value that is refused leaves its share to the others', () => {
+    const rules: SnapshotVariables = { a: { type: 'STRING', pattern }, b: { type: 'STRING', pattern } };
+    assert.deepEqual(
+      resolve(rules, { a: 'x'.repeat(1000), b: 'x'.repeat(999) }).invalid.map(({ name }) => name),
+      ['a'],
+    );
+  });
+
+  it('max_length comes first: what is longer is not matched', () => {
+    const rules: SnapshotVariables = {
+      a: { type: 'STRING', pattern, max_length: 999 },
+      b: { type: 'STRING', pattern },
+    };
+    assert.deepEqual(resolve(rules, { a: 'x'.repeat(5000), b: 'x'.repeat(999) }).invalid, [
+      { name: 'a', message: "the request's value must have at most 999 characters, not 5000" },
+    ]);
+  });
+
+  it('defaults were matched when they were declared and take no share', () => {
+    const rules: SnapshotVariables = {
+      a: { type: 'STRING', pattern, default: 'x'.repeat(999) },
+      b: { type: 'STRING', pattern, default: 'x'.repeat(999) },
+      c: { type: 'STRING', pattern },
+    };
+    assert.deepEqual(resolve(rules, { c: 'x'.repeat(999) }).invalid, []);
+  });
+
+  it('the defaults of a template share as much when it is saved', () => {
+    const value = 'x'.repeat(500);
+    assert.deepEqual(refusals({ name: 'a', pattern, default: value }), []);
+    assert.deepEqual(
+      refusals({ name: 'a', pattern, default: value }, { name: 'b', pattern, default: value }),
+      ['v[1].default WRONG_TYPE'],
+    );
+  });
+
+  it('a max_length that its pattern can never match is refused, with one that it can', () => {
+    assert.deepEqual(refusals({ pattern, maxLength: 999 }), []);
+    assert.deepEqual(refusals({ pattern, maxLength: 1000, default: 'x' }), ['v[0].pattern TOO_COMPLEX']);
+    assert.deepEqual(descriptions({ pattern, maxLength: 1000 }), [
+      'compiles to 1001 instructions: too many to match 1000 characters; make max_length 999 or less, or repeat less',
+    ]);
+  });
+
+  it('the patterns of a template are bounded together', () => {
+    const list = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name, pattern: '.{1,499}' }));
+    assert.deepEqual(refusals(...list), []);
+    assert.deepEqual(refusals(...list, { name: 'f', pattern: '.{9}' }), ['v TOO_COMPLEX']);
+    assert.deepEqual(descriptions(...list, { name: 'f', pattern: '.{9}' }), [
+      'the patterns of the variables take more than 5000 instructions together, which Unicode classes and ranges ' +
+        'that ignore case add to; repeat less, or declare fewer patterns',
+    ]);
+  });
+
+  it('those of a bundle too, and no more of them is compiled than is allowed', () => {
+    const rules = (one: string) => ({ a: { pattern: '.{1,499}' }, b: {}, c: { pattern: '' }, d: { pattern: one } });
+    const refused = (one: string) =>
+      refusalsOf((violations) => checkPatterns(violations, 'draft.sections', Object.entries(rules(one))));
+    assert.deepEqual(refused('a+'), []);
+    assert.deepEqual(refused(`(?i)${'[a-\\x{ffff}]'.repeat(30)}`), ['draft.sections TOO_COMPLEX']);
   });
 });
 

@@ -19,10 +19,12 @@ import {
   NotFound,
   PreconditionFailed,
   RenderedTooLarge,
+  RenderTooCostly,
   Stale,
   Unavailable,
   type ViolationReason,
   Violations,
+  WorkTooLong,
 } from '../../../src/domain/errors.ts';
 import { type Status, StatusError, UnreadableRequest, outcomeOf, statusOf } from '../../../src/rpc/errors.ts';
 import { memoryLogger } from '../../support/rpc-server.ts';
@@ -65,17 +67,37 @@ const TABLE: Row[] = [
   { error: new MalformedRequest(), code: 'INVALID_ARGUMENT', reason: 'MALFORMED_REQUEST' },
   { error: new UnreadableRequest('premature EOF'), code: 'INVALID_ARGUMENT', reason: 'MALFORMED_REQUEST' },
   {
-    error: new RenderedTooLarge(1_300_000, 1_048_576),
+    error: new RenderedTooLarge(1_048_576),
     code: 'INVALID_ARGUMENT',
     reason: 'RENDERED_TOO_LARGE',
-    metadata: { bytes: '1300000', max_bytes: '1048576' },
+    metadata: { max_bytes: '1048576' },
     detail: {
       BadRequest: {
         fieldViolations: [
           {
             field: 'variables',
             reason: 'TOO_LARGE',
-            description: 'the rendered text has 1300000 bytes of UTF-8; at most 1048576 are allowed',
+            description:
+              'the rendered text has more than 1048576 bytes of UTF-8; send shorter values, or fewer messages',
+          },
+        ],
+      },
+    },
+  },
+  {
+    error: new RenderTooCostly(25_000),
+    code: 'INVALID_ARGUMENT',
+    reason: 'RENDER_TOO_COSTLY',
+    metadata: { max_steps: '25000' },
+    detail: {
+      BadRequest: {
+        fieldViolations: [
+          {
+            field: 'variables',
+            reason: 'TOO_COMPLEX',
+            description:
+              'the LIQUID templates need more than 25000 steps to render these values; ' +
+              'loop over less, or send smaller values',
           },
         ],
       },
@@ -184,6 +206,18 @@ const TABLE: Row[] = [
     code: 'UNAVAILABLE',
     reason: 'DRAINING',
     detail: { RetryInfo: { retryDelay: '1s' } },
+  },
+  {
+    error: new Unavailable('OVERLOADED', 'too much waits', 1000),
+    code: 'UNAVAILABLE',
+    reason: 'OVERLOADED',
+    detail: { RetryInfo: { retryDelay: '1s' } },
+  },
+  {
+    error: new WorkTooLong('check_output', 2_000),
+    code: 'RESOURCE_EXHAUSTED',
+    reason: 'WORK_TOO_LONG',
+    metadata: { work: 'check_output', limit_ms: '2000' },
   },
   { error: new DeadlineExceeded(), code: 'DEADLINE_EXCEEDED', reason: 'DEADLINE_EXCEEDED' },
   { error: new Cancelled(), code: 'CANCELLED', reason: 'CANCELLED' },

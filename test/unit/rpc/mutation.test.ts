@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { InvalidInput } from '../../../src/domain/errors.ts';
+import { Cancelled, InvalidInput, Unavailable, WorkTooLong } from '../../../src/domain/errors.ts';
 import { mutation } from '../../../src/rpc/mutation.ts';
 import { valueOf } from '../../../src/rpc/mapping/struct.ts';
 import { CreateTenantRequestSchema, TenantService } from '../../../gen/platen/v1/tenant_service_pb.js';
@@ -28,6 +28,19 @@ type Send = (
   given?: Parameters<typeof callOf>[1],
 ) => Promise<{ tenant: string | undefined; seq: bigint | undefined }>;
 
+const tooLong = new WorkTooLong('check_draft', 2_000);
+
+/** A mutation whose plan takes too long whenever it is told to. */
+function planning() {
+  const plan = { slow: true };
+  const handler = mutation(new MemoryWrites(), method, async () => {
+    if (plan.slow) throw tooLong;
+    return async () => ({ seq: 7n });
+  });
+  const send = () => handler(callOf(method), create(CreateTenantRequestSchema, { requestId: 'r-1' }));
+  return { plan, send };
+}
+
 describe('A repeated request gets the stored response', () => {
   it('the same content under the same request_id runs once', async () => {
     const { send, runs } = counting();
@@ -52,6 +65,70 @@ describe('A repeated request gets the stored response', () => {
     await send({ tenant: 'acme', requestId: 'r-1' }, { caller: 'key:2' });
     assert.equal(runs(), 2);
   });
+
+  it('even if its plan takes too long this time', async () => {
+    const { plan, send } = planning();
+    plan.slow = false;
+    const first = await send();
+    plan.slow = true;
+    assert.deepEqual(await send(), first);
+  });
+
+  it('a plan that took too long is no answer to store', async () => {
+    const { plan, send } = planning();
+    await assert.rejects(send(), tooLong);
+    plan.slow = false;
+    assert.equal((await send()).seq, 7n);
+  });
+});
+
+describe('Every violation is reported at once', () => {
+  it('those that a plan comes to know in time, before those of the use case', async () => {
+    const handler = mutation(new MemoryWrites(), method, async (violations) => {
+      violations.add('capture_policy', 'OUT_OF_RANGE', 'is not known');
+      await Promise.resolve();
+      violations.add('variables', 'TOO_MANY', 'are too many');
+      return async () => {
+        throw new InvalidInput([{ field: 'tenant', reason: 'REQUIRED', description: 'name it' }]);
+      };
+    });
+    assert.deepEqual(await refusal(handler(callOf(method), create(CreateTenantRequestSchema))), [
+      'capture_policy OUT_OF_RANGE',
+      'variables TOO_MANY',
+      'tenant REQUIRED',
+    ]);
+  });
+});
+
+describe('Cancelled writes change nothing', () => {
+  it('the transaction begins when the plan is made, and the plan knows when the call is over', async () => {
+    const writes = new MemoryWrites();
+    const { promise: made, resolve: finish } = Promise.withResolvers<void>();
+    const given = callOf(method, { deadline: 1_800_000_000_000 });
+    const handler = mutation(writes, method, async (_violations, _request, { deadline, signal }) => {
+      assert.equal(deadline, given.deadline);
+      assert.equal(signal, given.signal);
+      await made;
+      assert.deepEqual(writes.calls, []);
+      return async () => ({ seq: 7n });
+    });
+    const answer = handler(given, create(CreateTenantRequestSchema));
+    assert.deepEqual(writes.calls, []);
+    finish();
+    assert.equal((await answer).seq, 7n);
+    assert.equal(writes.calls.length, 1);
+  });
+
+  for (const error of [new Cancelled(), new Unavailable('OVERLOADED', 'too much waits', 1_000)]) {
+    it(`no transaction begins once a plan came to ${error.name}`, async () => {
+      const writes = new MemoryWrites();
+      const handler = mutation(writes, method, async () => {
+        throw error;
+      });
+      await assert.rejects(handler(callOf(method), create(CreateTenantRequestSchema)), error);
+      assert.deepEqual(writes.calls, []);
+    });
+  }
 });
 
 describe('A request id with other content is refused', () => {

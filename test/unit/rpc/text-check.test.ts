@@ -27,6 +27,48 @@ function nested(depth: number): JsonValue {
   return JSON.parse('['.repeat(depth) + ']'.repeat(depth));
 }
 
+describe('Combining marks come in bounded runs', () => {
+  const ACUTE = '\u0301';
+  /** Takes two UTF-16 code units. */
+  const STEM = '\u{1D165}';
+
+  function runOf(mark: string, count: number, before = 0, after = ''): string[] {
+    return check(RenderRequestSchema, { tenant: 'a'.repeat(before) + mark.repeat(count) + after });
+  }
+
+  it('takes text of any script, and text that is overloaded in jest', () => {
+    const jest = [...'overloaded'].map((letter) => letter + ACUTE.repeat(100)).join('');
+    const texts = ['Ünïcödé', 'กำลัง', 'हिन्दी', 'tiếng Việt', '👨‍👩‍👧', 'מְנֻקָּד', jest];
+    const long = value(texts.map((text) => text.repeat(100)));
+    assert.deepEqual(check(RenderRequestSchema, { variables: { long } }), []);
+  });
+
+  it('takes 128 in a row and refuses 129, wherever they stand', () => {
+    for (const mark of [ACUTE, STEM]) {
+      for (let before = 0; before <= 130; before += 1) {
+        assert.deepEqual(runOf(mark, 128, before, 'end'), [], `${mark.length} ${before}`);
+        assert.deepEqual(runOf(mark, 129, before, 'end'), ['tenant: TOO_COMPLEX'], `${mark.length} ${before}`);
+        assert.deepEqual(runOf(mark, 129, before), ['tenant: TOO_COMPLEX'], `${mark.length} ${before}`);
+      }
+    }
+  });
+
+  it('names the string, and the bound', () => {
+    const message = create(RenderRequestSchema, { variables: { note: value({ a: ['b', ACUTE.repeat(5_000)] }) } });
+    assert.deepEqual(compileTextCheck(RenderRequestSchema)(message), [
+      {
+        field: 'variables.note.a[1]',
+        reason: 'TOO_COMPLEX',
+        description: 'more than 128 combining marks in a row are not allowed',
+      },
+    ]);
+  });
+
+  it('refuses as many as a request can hold', () => {
+    assert.deepEqual(runOf(ACUTE, 2_000_000), ['tenant: TOO_COMPLEX']);
+  });
+});
+
 describe('NUL is refused in every string', () => {
   it('finds nothing in well-formed text, astral characters included', () => {
     const found = check(RenderRequestSchema, {

@@ -19,6 +19,8 @@ describe('Metrics keep their names', () => {
       'prompt_release_propagation_seconds histogram',
       'prompt_render_latency_seconds histogram',
       'render_errors_total counter code',
+      'worker_task_seconds histogram work',
+      'worker_tasks_ended_total counter work reason',
     ]);
   });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { bundleDocument } from '../../../../src/domain/bundle.ts';
 import { documentOf } from '../../../../src/domain/document.ts';
+import { Cancelled } from '../../../../src/domain/errors.ts';
 import type { PromptType as PromptTypeName } from '../../../../src/domain/prompt-type.ts';
 import { bundleHandlers } from '../../../../src/rpc/handlers/bundle-handlers.ts';
 import type { ActivationService } from '../../../../src/services/activation-service.ts';
@@ -16,6 +17,7 @@ import type {
 import { BundleService as BundleRpc } from '../../../../gen/platen/v1/bundle_service_pb.js';
 import { PromptType } from '../../../../gen/platen/v1/resources_pb.js';
 import { call, MemoryWrites, partOf, refusal } from '../../../support/handler-call.ts';
+import { endlessDrafts, inProcessDrafts } from '../../../support/in-process-work.ts';
 
 const { method } = BundleRpc;
 const TIME = new Date('2026-03-01T12:00:00.123Z');
@@ -26,6 +28,12 @@ const DRAFT = {
   modelConfig: undefined,
   description: '',
 } as const;
+const SOUND = { value: DRAFT, violations: [], total: 0 };
+const MISSING = {
+  value: undefined,
+  violations: [{ field: 'draft', reason: 'REQUIRED', description: 'the draft is required' }],
+  total: 1,
+};
 const draft = bundleDocument('GREETING', DRAFT);
 
 function record(id: string): DraftRecord {
@@ -152,14 +160,14 @@ const activations = partOf<ActivationService>({
     return types.filter((type) => type > after).slice(0, limit).map(activationOf);
   },
 });
-const served = bundleHandlers(new MemoryWrites(), { bundles, releases, activations });
+const served = bundleHandlers(new MemoryWrites(), { bundles, releases, activations, drafts: inProcessDrafts });
 const named = { tenant: 'acme', bundleId: 'welcome' };
 
 describe('A bundle draft is checked when saved', () => {
   it('CreateBundle', async () => {
     const request = { ...named, type: PromptType.GREETING, draft: { personality: DRAFT.personality } };
     const answer = await call(served, method.createBundle, request);
-    assert.deepEqual(asked.pop(), { tenant: 'acme', id: 'welcome', type: 'GREETING', draft: DRAFT });
+    assert.deepEqual(asked.pop(), { tenant: 'acme', id: 'welcome', type: 'GREETING', sent: DRAFT, draft: SOUND });
     assert.equal(answer.bundle?.bundleId, 'welcome');
     assert.equal(answer.seq, 7n);
   });
@@ -167,16 +175,17 @@ describe('A bundle draft is checked when saved', () => {
   it('UpdateBundle', async () => {
     const request = { ...named, draft: { personality: DRAFT.personality }, editVersion: 3 };
     const answer = await call(served, method.updateBundle, request);
-    assert.deepEqual(asked.pop(), { tenant: 'acme', id: 'welcome', draft: DRAFT, editVersion: 3 });
+    assert.deepEqual(asked.pop(), { tenant: 'acme', id: 'welcome', sent: DRAFT, draft: SOUND, editVersion: 3 });
     assert.equal(answer.bundle?.bundleId, 'welcome');
     assert.equal(answer.seq, 8n);
   });
 
   it('what is left out is for the service to refuse; an empty tenant is the root', async () => {
     await call(served, method.createBundle, {});
-    assert.deepEqual(asked.pop(), { tenant: 'default', id: '', type: undefined, draft: undefined });
+    const left = { tenant: 'default', id: '', sent: undefined, draft: MISSING };
+    assert.deepEqual(asked.pop(), { ...left, type: undefined });
     await call(served, method.updateBundle, {});
-    assert.deepEqual(asked.pop(), { tenant: 'default', id: '', draft: undefined, editVersion: 0 });
+    assert.deepEqual(asked.pop(), { ...left, editVersion: 0 });
   });
 
   it('GetBundle', async () => {
@@ -348,5 +357,21 @@ describe('An activation points a type at a bundle', () => {
     ]) {
       assert.deepEqual(await refusal(answer), ['type OUT_OF_RANGE']);
     }
+  });
+});
+
+describe('Cancelled writes change nothing', () => {
+  it('while a draft is checked no transaction begins, nor once the caller is gone', async () => {
+    const writes = new MemoryWrites();
+    const caller = new AbortController();
+    const served = bundleHandlers(writes, { bundles, releases, activations, drafts: endlessDrafts });
+    const request = { ...named, draft: { personality: DRAFT.personality } };
+    const answers = [
+      call(served, method.createBundle, request, { signal: caller.signal }),
+      call(served, method.updateBundle, request, { signal: caller.signal }),
+    ];
+    caller.abort(new Cancelled());
+    for (const answer of answers) await assert.rejects(answer, Cancelled);
+    assert.deepEqual(writes.calls, []);
   });
 });

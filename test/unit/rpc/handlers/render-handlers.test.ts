@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { InvalidInput } from '../../../../src/domain/errors.ts';
 import { renderHandlers } from '../../../../src/rpc/handlers/render-handlers.ts';
+import type { WorkCall } from '../../../../src/services/bounded-work.ts';
+import type { OutputCheckInput, OutputCheckService } from '../../../../src/services/output-check-service.ts';
 import type { PreviewInput, PreviewService } from '../../../../src/services/preview-service.ts';
 import type { RenderInput } from '../../../../src/services/render-input.ts';
 import type { RenderCall, RendererService } from '../../../../src/services/renderer-service.ts';
@@ -9,6 +11,7 @@ import { PromptType, Role } from '../../../../gen/platen/v1/resources_pb.js';
 import { call, partOf, refusal } from '../../../support/handler-call.ts';
 
 const { method } = RenderRpc;
+const NO_OUTPUTS = partOf<OutputCheckService>({});
 const ANSWER = {
   text: 'Hello',
   messages: [{ role: 'SYSTEM', content: 'Hello' }],
@@ -31,7 +34,7 @@ describe('The view decides how much of the answer is filled', () => {
       return { ...ANSWER, ...place, renderId: 'id', seq: 9, source, modelConfig: undefined, constraints: [] };
     },
   });
-  const served = renderHandlers(renderer, partOf<PreviewService>({}));
+  const served = renderHandlers(renderer, partOf<PreviewService>({}), NO_OUTPUTS);
   const target = { case: 'type', value: PromptType.GREETING } as const;
 
   it('Render asks for what the request names, for the caller, until the deadline', async () => {
@@ -57,10 +60,10 @@ describe('The view decides how much of the answer is filled', () => {
 });
 
 describe('Preview reports instead of failing', () => {
-  const previewed: PreviewInput[] = [];
+  const previewed: { by: WorkCall; input: PreviewInput }[] = [];
   const previews = partOf<PreviewService>({
-    preview: async (input) => {
-      previewed.push(input);
+    preview: async (by, input) => {
+      previewed.push({ by, input });
       if (input.subject === undefined) {
         throw new InvalidInput([{ field: 'subject', reason: 'REQUIRED', description: 'name what to preview' }]);
       }
@@ -73,19 +76,27 @@ describe('Preview reports instead of failing', () => {
         missingVariables: [],
         unusedVariables: [],
         invalidVariables: [],
+        untrustedVariables: [],
         characters: 5,
         words: 1,
+        tokens: undefined,
         pins: [],
       };
     },
   });
-  const served = renderHandlers(partOf<RendererService>({}), previews);
+  const served = renderHandlers(partOf<RendererService>({}), previews, NO_OUTPUTS);
 
-  it('Preview', async () => {
-    const answer = await call(served, method.preview, { subject: { case: 'bundleDraft', value: 'welcome' } });
-    assert.deepEqual(previewed.pop()?.subject, { kind: 'bundleDraft', id: 'welcome' });
+  it('Preview shows what the request names, until the deadline', async () => {
+    const deadline = 1_800_000_000_000;
+    const { signal } = new AbortController();
+    const request = { subject: { case: 'bundleDraft', value: 'welcome' } } as const;
+    const answer = await call(served, method.preview, request, { deadline, signal });
+    const { by, input } = previewed.pop()!;
+    assert.deepEqual(input.subject, { kind: 'bundleDraft', id: 'welcome' });
+    assert.deepEqual([by.deadline, by.signal], [deadline, signal]);
     assert.equal(answer.text, 'Hello');
     assert.equal(answer.characters, 5);
+    assert.equal(answer.tokens, undefined);
   });
 
   it('Preview tells all that is wrong with a request at once', async () => {
@@ -94,5 +105,30 @@ describe('Preview reports instead of failing', () => {
       'placeholders.history.messages[0].role UNSPECIFIED',
       'subject REQUIRED',
     ]);
+  });
+});
+
+describe('CheckOutput enforces the constraints', () => {
+  const checked: { by: WorkCall; input: OutputCheckInput }[] = [];
+  const outputs = partOf<OutputCheckService>({
+    check: async (by, input) => {
+      checked.push({ by, input });
+      const violations = [
+        { constraintId: 'len', severity: 'ERROR', message: 'too long', place: undefined, jsonPointer: '' } as const,
+      ];
+      return { passed: false, violations, violationCount: 1, tenant: 'acme', bundleHash: '', constraintsHash: '' };
+    },
+  });
+  const served = renderHandlers(partOf<RendererService>({}), partOf<PreviewService>({}), outputs);
+
+  it('CheckOutput judges what the request holds, until the deadline', async () => {
+    const deadline = 1_800_000_000_000;
+    const { signal } = new AbortController();
+    const request = { bundleId: 'welcome', version: '1.0.0', output: 'Hi' };
+    const answer = await call(served, method.checkOutput, request, { deadline, signal });
+    assert.deepEqual(answer.violations.map(({ constraintId }) => constraintId), ['len']);
+    const { by, input } = checked.pop()!;
+    assert.deepEqual(input, { tenant: 'default', ...request });
+    assert.deepEqual([by.deadline, by.signal], [deadline, signal]);
   });
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Cancelled } from '../../../../src/domain/errors.ts';
 import { templateDocument } from '../../../../src/domain/template.ts';
 import { templateHandlers } from '../../../../src/rpc/handlers/template-handlers.ts';
 import type { DraftRecord, Positioned, TemplateVersionRecord } from '../../../../src/services/stores.ts';
@@ -6,6 +7,7 @@ import type { TemplateService } from '../../../../src/services/template-service.
 import { PromptType, WarningCode } from '../../../../gen/platen/v1/resources_pb.js';
 import { TemplateService as TemplateRpc } from '../../../../gen/platen/v1/template_service_pb.js';
 import { call, MemoryWrites, partOf, refusal } from '../../../support/handler-call.ts';
+import { endlessDrafts, inProcessDrafts } from '../../../support/in-process-work.ts';
 
 const { method } = TemplateRpc;
 const TIME = new Date('2026-03-01T12:00:00.123Z');
@@ -16,6 +18,12 @@ const DRAFT = {
   description: '',
   allowLiteralBraces: false,
 } as const;
+const SOUND = { value: DRAFT, violations: [], total: 0 };
+const MISSING = {
+  value: undefined,
+  violations: [{ field: 'draft', reason: 'REQUIRED', description: 'the draft is required' }],
+  total: 1,
+};
 const document = templateDocument('GREETING', DRAFT);
 
 function record(id: string): DraftRecord {
@@ -42,6 +50,7 @@ function positioned(position: number): Positioned<TemplateVersionRecord> {
   return { position, record: versionOf(`1.0.${position}`) };
 }
 
+const named = { tenant: 'acme', templateId: 'hello' };
 const warnings = [{ code: 'VARIABLE_UNUSED', subject: 'x', message: 'x is not used' }] as const;
 
 describe('A published version never changes', () => {
@@ -80,13 +89,12 @@ describe('A published version never changes', () => {
       return [30, 20, 10].filter((position) => after === 0 || position < after).slice(0, limit).map(positioned);
     },
   });
-  const served = templateHandlers(new MemoryWrites(), templates);
-  const named = { tenant: 'acme', templateId: 'hello' };
+  const served = templateHandlers(new MemoryWrites(), templates, inProcessDrafts);
 
   it('CreateTemplate', async () => {
     const request = { ...named, type: PromptType.GREETING, draft: { content: 'Hello' } };
     const answer = await call(served, method.createTemplate, request);
-    assert.deepEqual(asked.pop(), { tenant: 'acme', id: 'hello', type: 'GREETING', draft: DRAFT });
+    assert.deepEqual(asked.pop(), { tenant: 'acme', id: 'hello', type: 'GREETING', draft: SOUND });
     assert.equal(answer.template?.templateId, 'hello');
     assert.equal(answer.seq, 7n);
     assert.equal(answer.warnings[0]?.code, WarningCode.VARIABLE_UNUSED);
@@ -94,9 +102,9 @@ describe('A published version never changes', () => {
 
   it('what is left out is for the service to refuse; an empty tenant is the root', async () => {
     await call(served, method.createTemplate, {});
-    assert.deepEqual(asked.pop(), { tenant: 'default', id: '', type: undefined, draft: undefined });
+    assert.deepEqual(asked.pop(), { tenant: 'default', id: '', type: undefined, draft: MISSING });
     await call(served, method.updateTemplate, {});
-    assert.deepEqual(asked.pop(), { tenant: 'default', id: '', draft: undefined, editVersion: 0 });
+    assert.deepEqual(asked.pop(), { tenant: 'default', id: '', draft: MISSING, editVersion: 0 });
   });
 
   it('a type that the contract does not have is refused', async () => {
@@ -114,7 +122,7 @@ describe('A published version never changes', () => {
 
   it('UpdateTemplate', async () => {
     const answer = await call(served, method.updateTemplate, { ...named, draft: { content: 'Hello' }, editVersion: 3 });
-    assert.deepEqual(asked.pop(), { tenant: 'acme', id: 'hello', draft: DRAFT, editVersion: 3 });
+    assert.deepEqual(asked.pop(), { tenant: 'acme', id: 'hello', draft: SOUND, editVersion: 3 });
     assert.equal(answer.template?.draft?.content, 'Hello');
     assert.equal(answer.seq, 8n);
     assert.equal(answer.warnings.length, 1);
@@ -159,5 +167,21 @@ describe('A published version never changes', () => {
     const last = await call(served, method.listTemplateVersions, { ...named, pageToken });
     assert.deepEqual(last.versions.map(({ version }) => version), ['1.0.10']);
     assert.deepEqual(asked.pop(), { tenant: 'acme', id: 'hello' });
+  });
+});
+
+describe('Cancelled writes change nothing', () => {
+  it('while a draft is checked no transaction begins, nor once the caller is gone', async () => {
+    const writes = new MemoryWrites();
+    const caller = new AbortController();
+    const served = templateHandlers(writes, partOf<TemplateService>({}), endlessDrafts);
+    const request = { ...named, draft: { content: 'Hello' } };
+    const answers = [
+      call(served, method.createTemplate, request, { signal: caller.signal }),
+      call(served, method.updateTemplate, request, { signal: caller.signal }),
+    ];
+    caller.abort(new Cancelled());
+    for (const answer of answers) await assert.rejects(answer, Cancelled);
+    assert.deepEqual(writes.calls, []);
   });
 });

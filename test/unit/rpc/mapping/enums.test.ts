@@ -7,7 +7,11 @@ import {
   EntityKindSchema,
   ReplayOutcomeSchema,
 } from '../../../../gen/platen/v1/audit_service_pb.js';
-import { RenderSourceSchema, RenderViewSchema } from '../../../../gen/platen/v1/render_service_pb.js';
+import {
+  RenderSourceSchema,
+  RenderViewSchema,
+  TokenEncodingSchema,
+} from '../../../../gen/platen/v1/render_service_pb.js';
 import {
   CapturePolicySchema,
   PromptType,
@@ -36,6 +40,7 @@ const PAIRS: readonly (readonly [DescEnum, unknown])[] = [
   [ReleaseKindSchema, tables.releaseKinds],
   [RenderSourceSchema, tables.renderSources],
   [RenderViewSchema, tables.renderViews],
+  [TokenEncodingSchema, tables.tokenEncodings],
   [WarningCodeSchema, tables.warningCodes],
   [EntityKindSchema, tables.entityKinds],
   [ChangeActionSchema, tables.changeActions],

@@ -3,8 +3,13 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Violations } from '../../../../src/domain/errors.ts';
 import { readPreview, writePreview } from '../../../../src/rpc/mapping/preview.ts';
 import { valueOf } from '../../../../src/rpc/mapping/struct.ts';
-import { PreviewRequestSchema, PreviewResponseSchema } from '../../../../gen/platen/v1/render_service_pb.js';
-import { PromptType, Role } from '../../../../gen/platen/v1/resources_pb.js';
+import {
+  PreviewRequestSchema,
+  PreviewResponseSchema,
+  TokenEncoding,
+} from '../../../../gen/platen/v1/render_service_pb.js';
+import { PromptType, Role, WarningCode } from '../../../../gen/platen/v1/resources_pb.js';
+import type { PreviewResult } from '../../../../src/services/preview-service.ts';
 import { overTheWire, unsetFields } from '../../../support/wire.ts';
 
 type Subject = NonNullable<MessageInitShape<typeof PreviewRequestSchema>['subject']>;
@@ -24,6 +29,8 @@ describe('Preview renders drafts, versions and unsaved content', () => {
       variables: { name: valueOf('Ada') },
       placeholders: { history: { messages: [{ role: Role.USER, content: 'Hi' }] } },
       tenantVariables: { brand: valueOf('Acme') },
+      tokenEncoding: TokenEncoding.CL100K_BASE,
+      tokenBudget: 100,
     });
     assert.deepEqual(unsetFields(PreviewRequestSchema, request), []);
     assert.deepEqual(readPreview(new Violations(), request), {
@@ -32,6 +39,8 @@ describe('Preview renders drafts, versions and unsaved content', () => {
       variables: { name: 'Ada' },
       placeholders: new Map([['history', [{ role: 'USER', content: 'Hi' }]]]),
       tenantVariables: { brand: 'Acme' },
+      tokenEncoding: 'CL100K_BASE',
+      tokenBudget: 100,
     });
   });
 
@@ -42,6 +51,8 @@ describe('Preview renders drafts, versions and unsaved content', () => {
       variables: {},
       placeholders: new Map(),
       tenantVariables: {},
+      tokenEncoding: 'O200K_BASE',
+      tokenBudget: 0,
     });
   });
 
@@ -76,32 +87,53 @@ describe('Preview renders drafts, versions and unsaved content', () => {
   });
 });
 
+describe('Preview counts tokens', () => {
+  it('an encoding that the contract does not have is refused', () => {
+    const violations = new Violations();
+    readPreview(violations, overTheWire(PreviewRequestSchema, { tokenEncoding: 9 as TokenEncoding }));
+    assert.throws(() => violations.throwIfAny(), /token_encoding: 9 is not a value .* O200K_BASE, CL100K_BASE/);
+  });
+});
+
 describe('Preview reports instead of failing', () => {
+  const RESULT: PreviewResult = {
+    text: 'Hello {name}',
+    messages: [{ role: 'SYSTEM', content: 'Hello {name}' }],
+    renderable: true,
+    renderedHash: 'a'.repeat(64),
+    bundleHash: 'b'.repeat(64),
+    personalityHash: 'c'.repeat(64),
+    constraintsHash: 'd'.repeat(64),
+    variablesHash: 'e'.repeat(64),
+    placeholdersHash: 'f'.repeat(64),
+    messagesHash: '0'.repeat(64),
+    missingVariables: ['name'],
+    unusedVariables: ['old'],
+    invalidVariables: [{ name: 'age', message: 'must be an INTEGER' }],
+    untrustedVariables: [{ name: 'note', rendered: '<untrusted name="note">Hi</untrusted>', removedCharacters: 2 }],
+    warnings: [{ code: 'INSTRUCTION_REPEATED', subject: 'Be kind.', message: 'once is enough' }],
+    characters: 12,
+    words: 2,
+    tokens: { encoding: 'CL100K_BASE', text: 4, messages: [4] },
+    pins: [{ tenant: 'default', templateId: 'voice', version: '1.2.9' }],
+  };
+
+  function answered(result: PreviewResult) {
+    return overTheWire(PreviewResponseSchema, writePreview(result));
+  }
+
   it('a preview is answered with all that it found', () => {
-    const answer = overTheWire(
-      PreviewResponseSchema,
-      writePreview({
-        text: 'Hello {name}',
-        messages: [{ role: 'SYSTEM', content: 'Hello {name}' }],
-        renderable: true,
-        renderedHash: 'a'.repeat(64),
-        bundleHash: 'b'.repeat(64),
-        personalityHash: 'c'.repeat(64),
-        constraintsHash: 'd'.repeat(64),
-        variablesHash: 'e'.repeat(64),
-        placeholdersHash: 'f'.repeat(64),
-        messagesHash: '0'.repeat(64),
-        missingVariables: ['name'],
-        unusedVariables: ['old'],
-        invalidVariables: [{ name: 'age', message: 'must be an INTEGER' }],
-        warnings: [{ code: 'SECTION_EMPTY', subject: 'sections[1]', message: 'dropped' }],
-        characters: 12,
-        words: 2,
-        pins: [{ tenant: 'default', templateId: 'voice', version: '1.2.9' }],
-      }),
-    );
+    const answer = answered(RESULT);
     assert.deepEqual(unsetFields(PreviewResponseSchema, answer), []);
     assert.equal(answer.constraintsHash, 'd'.repeat(64));
     assert.equal(answer.messagesHash, '0'.repeat(64));
+    assert.equal(answer.warnings[0]!.code, WarningCode.INSTRUCTION_REPEATED);
+    assert.equal(answer.tokens!.encoding, TokenEncoding.CL100K_BASE);
+    assert.deepEqual([answer.tokens!.text, answer.tokens!.messages], [4, [4]]);
+    assert.equal(answer.untrustedVariables[0]!.removedCharacters, 2);
+  });
+
+  it('tokens that were not counted are unset', () => {
+    assert.equal(answered({ ...RESULT, tokens: undefined }).tokens, undefined);
   });
 });

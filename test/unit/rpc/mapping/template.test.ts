@@ -30,7 +30,7 @@ const DRAFT: MessageInitShape<typeof TemplateDraftSchema> = {
       enumValues: ['calm', 'loud'],
     },
     { name: 'name', type: VariableType.STRING, required: true, maxLength: 40, pattern: '[A-Z].*' },
-    { name: 'pages', type: VariableType.LIST, default: valueOf([1, { a: null }]) },
+    { name: 'pages', type: VariableType.LIST, default: valueOf([1, { a: null }]), untrusted: true },
   ],
   description: 'Says hello',
   allowLiteralBraces: true,
@@ -78,6 +78,21 @@ describe('An update replaces the whole draft', () => {
   it('a template that is not archived has no archive_time', () => {
     const template = overTheWire(TemplateSchema, writeTemplate({ ...recordOf(DRAFT), archiveTime: undefined }));
     assert.equal(template.archiveTime, undefined);
+  });
+});
+
+describe('LIQUID renders deterministically', () => {
+  it('a LIQUID draft comes back as it was sent', () => {
+    const liquid = { ...DRAFT, syntax: TemplateSyntax.LIQUID, content: 'Hello {{ name }}, {{ mood }}: {{ pages }}' };
+    const { draft } = overTheWire(TemplateSchema, writeTemplate(recordOf(liquid)));
+    assert.deepEqual(draft, create(TemplateDraftSchema, liquid));
+  });
+});
+
+describe('Untrusted values cannot leave their delimiter', () => {
+  it('untrusted is part of a declaration, and false where it is not sent', () => {
+    const sent = overTheWire(TemplateDraftSchema, { variables: [{ name: 'a', untrusted: true }, { name: 'b' }] });
+    assert.deepEqual(readTemplateDraft(sent).variables.map(({ untrusted }) => untrusted), [true, false]);
   });
 });
 

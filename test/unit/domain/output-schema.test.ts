@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { checkJsonSchema } from '../../../src/domain/json-schema.ts';
-import type { JsonObject } from '../../../src/domain/json.ts';
+import { checkJsonSchema, compileJsonSchema } from '../../../src/domain/output-schema.ts';
+import { Violations } from '../../../src/domain/errors.ts';
+import type { Json, JsonObject } from '../../../src/domain/json.ts';
 import { violationsOf } from '../../support/violations.ts';
 
 function refusals(schema: JsonObject): string[] {
@@ -63,5 +64,70 @@ describe('Constraints that cannot compile are refused', () => {
     const properties = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`p${i}`, { $ref: '#/$defs/a' }]));
     const definition = { enum: Array.from({ length: 2000 }, (_, i) => `value ${i}`) };
     assert.deepEqual(refusals({ properties, $defs: { a: definition } }), []);
+  });
+
+  it('more parts than there may be: ajv makes code of each', () => {
+    const parts = (count: number) => ({ allOf: Array.from({ length: count - 2 }, () => ({})) });
+    assert.deepEqual(refusals(parts(2000)), []);
+    assert.match(refusals(parts(2001)).join(), /^DOES_NOT_COMPILE .*it has 2001 parts; at most 2000/);
+  });
+
+  it('a schema that is evaluated asynchronously would pass everything', () => {
+    assert.match(refusals({ $async: true, type: 'string' }).join(), /\$async is no keyword of it/);
+  });
+
+  it('tells what its patterns compile to', () => {
+    const violations = new Violations();
+    assert.equal(checkJsonSchema(violations, 'json_schema', { pattern: 'a', items: { pattern: 'b' } }), 6);
+    assert.equal(violations.size, 0);
+  });
+});
+
+describe('CheckOutput enforces the constraints', () => {
+  const breaches = (schema: JsonObject, value: Json) =>
+    compileJsonSchema(schema)
+      .breaches(value, 100)
+      .list.map(({ pointer, message }) => `${pointer} ${message}`);
+
+  it('every breach is told, and where', () => {
+    const schema = {
+      type: 'object',
+      required: ['a'],
+      additionalProperties: false,
+      properties: { b: { type: 'integer' }, 'c/d~e': { enum: [1, 2] }, f: { const: { g: 1 } } },
+    };
+    assert.deepEqual(breaches(schema, { b: 1.5, 'c/d~e': 3, f: 0, h: 0 }), [
+      " must have required property 'a'",
+      ' must NOT have additional properties: "h"',
+      '/b must be integer',
+      '/c~1d~0e must be equal to one of the allowed values: [1,2]',
+      '/f must be equal to constant: {"g":1}',
+    ]);
+  });
+
+  it('of many the first are listed, all counted', () => {
+    const { list, total } = compileJsonSchema({ items: { type: 'string' } }).breaches(Array(150).fill(1), 100);
+    assert.deepEqual([list.length, total], [100, 150]);
+  });
+
+  it('one value leaves nothing behind for the next', () => {
+    const compiled = compileJsonSchema({ type: 'string' });
+    assert.equal(compiled.breaches(1, 100).total, 1);
+    assert.equal(compiled.breaches('a', 100).total, 0);
+  });
+
+  it('patterns are RE2, found anywhere; members of prototypes are none', () => {
+    assert.deepEqual(breaches({ pattern: 'b+' }, 'abc'), []);
+    assert.deepEqual(breaches({ pattern: '^b' }, 'abc'), [' must match pattern "^b"']);
+    assert.deepEqual(breaches({ required: ['constructor'] }, {}), [" must have required property 'constructor'"]);
+  });
+
+  it('0.3 is a multiple of 0.1', () => {
+    assert.deepEqual(breaches({ multipleOf: 0.1 }, 0.3), []);
+    assert.deepEqual(breaches({ multipleOf: 0.1 }, 0.35), [' must be multiple of 0.1']);
+  });
+
+  it('a schema that refers to itself without end fails instead of hanging', () => {
+    assert.throws(() => compileJsonSchema({ $ref: '#' }).breaches(1, 100), RangeError);
   });
 });

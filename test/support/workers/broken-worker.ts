@@ -1,0 +1,2 @@
+/** Where threads start that never get ready. */
+throw new Error('this thread cannot start');
