@@ -58,7 +58,8 @@ const RECEIPT_QUEUE_MAX = 10_000;
 const PINNED_VERSIONS_MAX = 100_000;
 const DATABASE_RETRY_MS = 1_000;
 const PURGE_INTERVAL_MS = 3_600_000;
-const AUTHOR_THREADS_MAX = 2;
+/** With one thread, whoever sends what takes long would hold up all others for as long as it may take. */
+const THREADS_MIN = 2;
 const CALLER_THREADS_MAX = 4;
 const WORK_QUEUE_MAX = 100;
 const WORK_MEMORY_MB = 256;
@@ -166,11 +167,10 @@ interface BoundedWork {
 
 /** Authors have threads of their own, so that no draft holds up the callers of rendered prompts. */
 function openWork(metrics: Metrics, logger: Logger, opened: Opened): BoundedWork {
-  const spare = Math.max(1, availableParallelism() - 1);
   const openPool = (threads: number) => {
     const pool = new WorkerPool<Tasks>({
       filename: WORKER_FILE,
-      threads: Math.min(threads, spare),
+      threads,
       queueMax: WORK_QUEUE_MAX,
       memoryMb: WORK_MEMORY_MB,
       observer: workObserver(metrics, logger),
@@ -178,8 +178,8 @@ function openWork(metrics: Metrics, logger: Logger, opened: Opened): BoundedWork
     opened.add(() => pool.close());
     return pool;
   };
-  const authors = openPool(AUTHOR_THREADS_MAX);
-  const callers = openPool(CALLER_THREADS_MAX);
+  const authors = openPool(THREADS_MIN);
+  const callers = openPool(Math.min(CALLER_THREADS_MAX, Math.max(THREADS_MIN, availableParallelism() - 1)));
   return {
     drafts: new WorkerDraftChecks(authors),
     previews: new WorkerPreviewWork(authors),

@@ -78,7 +78,7 @@ function systemParts(
 ): TemplatePart[] {
   const outside = (template: CompiledTemplate): TemplatePart => ({ section: undefined, role: 'SYSTEM', template });
   return [
-    ...(personality ? [outside(compileTemplate(personality.syntax, personality.content, untrusted))] : []),
+    ...(personality ? [outside(compileTemplate(personality.syntax, personality.content, untrusted, 'the personality'))] : []),
     ...sections.filter((part): part is TemplatePart => 'template' in part && part.role === 'SYSTEM'),
     outside(compileLiteral(constraintInstructions(constraints))),
   ];
@@ -92,7 +92,7 @@ function compileAssembly(snapshot: Snapshot): CompiledBundle['assemble'] {
   const untrusted = untrustedNames(snapshot);
   const sections = snapshot.sections.map((section, index): Part => {
     if ('placeholder' in section) return section;
-    const template = compileTemplate(section.syntax, section.content, untrusted);
+    const template = compileTemplate(section.syntax, section.content, untrusted, `sections[${index}]`);
     return { section: index, role: section.role, template };
   });
   const system = systemParts(snapshot, sections, untrusted);

@@ -51,7 +51,7 @@ function ordering(test: Ordered): Operators[string] {
     const a: unknown = toValue(left) ?? null;
     const b: unknown = toValue(right) ?? null;
     if (a === null || b === null) return false;
-    if (typeof a !== 'string' || typeof b !== 'string') return test(numberOf(budget, a), numberOf(budget, b));
+    if (typeof a !== 'string' || typeof b !== 'string') return test(numberOf(budget, left), numberOf(budget, right));
     chargeText(budget, Math.min(a.length, b.length));
     return test(a, b);
   };

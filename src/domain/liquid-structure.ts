@@ -23,6 +23,9 @@ const DIVIDING: Readonly<Record<string, readonly string[]>> = {
   if: ['elsif', 'else'],
   unless: ['elsif', 'else'],
 };
+const AVAILABLE = [...new Set([...TAGS, ...Object.values(DIVIDING).flat()])].toSorted().join(', ');
+/** What others call elsif. */
+const ELSIF = new Set(['elif', 'elseif']);
 /** Tags that take something and have no block. */
 const TAKING = new Set(['assign', 'elsif', 'when']);
 /** Nothing is read in them. */
@@ -90,8 +93,8 @@ class Structure {
   #tag(tag: TagToken): void {
     const { name } = tag;
     if (!TAGS.includes(name) && !INNER_TAGS.has(name)) {
-      const description = `the tag ${excerpt(name)} is not available; use one of ${TAGS.join(', ')}`;
-      this.#refuse(tag, description, 'NOT_ALLOWED');
+      const instead = ELSIF.has(name) ? 'write elsif' : `use one of ${AVAILABLE}`;
+      this.#refuse(tag, `the tag ${excerpt(name)} is not available; ${instead}`, 'NOT_ALLOWED');
     } else if (Object.hasOwn(DIVIDING, name)) {
       this.#begin(tag);
     } else {
@@ -111,8 +114,11 @@ class Structure {
 
   #divide(tag: TagToken): void {
     const block = this.#open.at(-1);
-    if (block === undefined || block.divider === 'else' || !DIVIDING[block.tag.name]!.includes(tag.name)) {
+    if (block === undefined || !DIVIDING[block.tag.name]!.includes(tag.name)) {
       this.#refuse(tag, `there is no block here that ${tag.name} could divide`);
+    } else if (block.divider === 'else') {
+      const what = tag.name === 'else' ? 'has an else already' : `has its else before this ${tag.name}`;
+      this.#refuse(tag, `this ${block.tag.name} ${what}; there is one else in a block, at its end`);
     } else {
       block.divider = tag.name;
     }

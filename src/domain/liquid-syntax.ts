@@ -41,8 +41,31 @@ export function plainMessage(error: LiquidError): string {
   return cut(message.replace(/, line:\d+, col:\d+$/, ''));
 }
 
+const NO_PIPE = 'expected "|" before filter';
+/** What LiquidJS says where it finds no operator, filter or argument that it knows. */
+const NOT_UNDERSTOOD = [NO_PIPE, 'expected ":" after filter name', 'expected filter name', 'unexpected character "'];
+const NEGATED = 'invalid value expression: "!';
+/** What operators of other languages are written with. */
+const OPERATOR = /[=&|+*/%!<>^]/;
+const OPERATORS_HINT =
+  'the operator is not available; compare with ==, combine with and, or, not, ' +
+  'calculate with filters, as {{ count | plus: 1 }}';
+const FOR_HINT =
+  'a for is written {% for item in list %}, with one name; ' +
+  'of an object, item[0] is the name of a member and item[1] its value';
+
+/** Where LiquidJS gives up, and what is to be done about it if that can be told. */
 function asMistake(error: LiquidError): LiquidMistake {
-  return { offset: error.token.begin, reason: 'BAD_SYNTAX', description: plainMessage(error) };
+  const { input, begin } = error.token;
+  const said = plainMessage(error);
+  // It has read on by one when it says so.
+  const offset = said === NO_PIPE ? begin - 1 : begin;
+  const isOperator = NOT_UNDERSTOOD.some((start) => said.startsWith(start)) && OPERATOR.test(input.charAt(offset));
+  let description = said;
+  if (isOperator || said.startsWith(NEGATED)) description = OPERATORS_HINT;
+  else if (said === NO_PIPE) description = 'what stands here is not understood';
+  else if (said.startsWith('illegal tag: ')) description = FOR_HINT;
+  return { offset, reason: 'BAD_SYNTAX', description };
 }
 
 /**
@@ -68,7 +91,8 @@ function parse(tokens: readonly TopLevelToken[], mistakes: LiquidMistake[]): Tem
 function unknownFilters(tokens: readonly TopLevelToken[]): LiquidMistake[] {
   return tokens.flatMap((token) =>
     writtenFilters(token.getText())
-      .filter(({ name }) => !FILTERS.has(name))
+      // Of || the second is no beginning of a filter.
+      .filter(({ name, offset }) => !FILTERS.has(name) && token.getText()[offset - 1] !== '|')
       .map(({ name, offset }) => unknownFilter(name, token.begin + offset)),
   );
 }

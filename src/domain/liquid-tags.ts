@@ -23,7 +23,7 @@ const ITEMS_PER_STEP = 16;
 type Rendering = Generator<unknown, void, unknown>;
 
 function evaluate(token: Token | undefined, context: Context): unknown {
-  return toValue(toValueSync(evalToken(token, context)));
+  return toValueSync(evalToken(token, context));
 }
 
 /** What a for goes over: a list's items, an object's members as pairs, text as one item. */
@@ -35,7 +35,7 @@ function itemsOf(token: Token, context: Context): readonly unknown[] {
     budget.takeSteps(length / ITEMS_PER_STEP);
     return Array.from({ length }, (_, index) => first + index);
   }
-  const found: unknown = toValueSync(evalToken(token, context));
+  const found = evaluate(token, context);
   if (found instanceof StandIn) return [found.member(0)];
   const value: unknown = toValue(found);
   if (Array.isArray(value)) {
@@ -119,7 +119,8 @@ export class StrictAssign extends AssignTag {
   override *render(context: Context): Rendering {
     const [name] = this.localScope();
     const [value] = this.arguments();
-    context.bottom()[name!.content] = toValue(yield (value as Value).value(context));
+    const made = yield (value as Value).value(context);
+    context.bottom()[name!.content] = made instanceof StandIn ? made : toValue(made);
   }
 }
 

@@ -33,9 +33,9 @@ function scopeValue(
   return ordered(value, () => text);
 }
 
-function violation(error: LiquidError, content: string, reads: readonly LiquidRead[]): Violation {
+function violation(error: LiquidError, content: string, template: string, reads: readonly LiquidRead[]): Violation {
   const { token } = error;
-  const place = `${places(content)(token.begin).position} of a LIQUID template`;
+  const place = `${places(content)(token.begin).position} of ${template}`;
   if (error.originalError !== NO_MEMBER) {
     return { field: 'variables', reason: 'WRONG_TYPE', description: `${place}: ${plainMessage(error)}` };
   }
@@ -49,10 +49,15 @@ function violation(error: LiquidError, content: string, reads: readonly LiquidRe
 /**
  * Compiles content that has no mistakes.
  * @param untrusted the names of the variables whose values are delimited
+ * @param place where in its bundle the template is, for messages
  * @returns throws InvalidInput if the values do not have what the template reads, RenderedTooLarge, RenderTooCostly
  * @throws Error if there is a mistake: nothing must be rendered without what was not understood
  */
-export function compileLiquid(content: string, untrusted: ReadonlySet<string>): (values: TemplateValues) => string {
+export function compileLiquid(
+  content: string,
+  untrusted: ReadonlySet<string>,
+  place = 'a LIQUID template',
+): (values: TemplateValues) => string {
   const { templates, reads, locals, mistakes } = readLiquid(content);
   if (mistakes[0] !== undefined) throw new Error(`LIQUID content cannot be compiled: ${mistakes[0].description}`);
   const names = [...new Set(reads.map(({ name }) => name))];
@@ -65,7 +70,7 @@ export function compileLiquid(content: string, untrusted: ReadonlySet<string>): 
     } catch (error) {
       const cause = error instanceof LiquidError ? error.originalError : error;
       if (cause instanceof DomainError) throw cause;
-      throw new InvalidInput([violation(error as LiquidError, content, reads)], 'VARIABLES_INVALID');
+      throw new InvalidInput([violation(error as LiquidError, content, place, reads)], 'VARIABLES_INVALID');
     }
   };
 }

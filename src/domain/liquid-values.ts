@@ -22,7 +22,7 @@ export class UntrustedValue extends Drop {
   }
 }
 
-/** Stands in a preview for a value that is not there: its members show as `{user.name}`. */
+/** Stands in a preview for a value that is not there: its members show as `{user.name}`, as a number it is 1. */
 export class StandIn extends Drop {
   readonly #path: string;
 
@@ -113,10 +113,11 @@ export function textOf(budget: RenderBudget, value: unknown): string {
 }
 
 /**
- * The number that a value is, or is the text of; 0 for nil.
+ * The number that a value is, or is the text of; 0 for nil, 1 for a StandIn.
  * @throws Error if it is none
  */
 export function numberOf(budget: RenderBudget, value: unknown): number {
+  if (value instanceof StandIn) return 1;
   const plain: unknown = toValue(value);
   if (isContainer(plain)) throw new Error('a list or an object is no number');
   if (typeof plain !== 'string') return Number(plain ?? 0);

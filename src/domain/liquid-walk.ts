@@ -40,6 +40,8 @@ export interface LiquidRead {
   readonly use: 'output' | 'condition' | 'other';
   /** Whether the content may have made it by then, in a branch or a loop. */
   readonly assigned: boolean;
+  /** Whether its members or items are read. */
+  readonly holder: boolean;
 }
 
 type Use = LiquidRead['use'];
@@ -121,7 +123,7 @@ export class Walk {
       this.#token(collection.lhs, 'other');
       this.#token(collection.rhs, 'other');
     } else {
-      this.#token(collection, 'other');
+      this.#token(collection, 'other', true);
     }
     for (const [name, value] of Object.entries(hash.hash)) {
       if (name !== 'offset' || value?.getText() !== 'continue') this.#token(value, 'other');
@@ -201,7 +203,8 @@ export class Walk {
     }
   }
 
-  #token(token: Token | undefined, use: Use): void {
+  /** @param looped whether a for goes over it */
+  #token(token: Token | undefined, use: Use, looped = false): void {
     if (TypeGuards.isQuotedToken(token)) {
       if (!isQuoted(token.getText())) this.#refuse(token.begin, 'BAD_SYNTAX', 'a quote is not closed');
       if (token.content.includes('\0')) this.#refuse(token.begin, 'NUL', 'text must not contain U+0000');
@@ -211,11 +214,11 @@ export class Walk {
     } else if (TypeGuards.isRangeToken(token)) {
       this.#refuse(token.begin, 'NOT_ALLOWED', 'a range stands in a for only');
     } else if (TypeGuards.isPropertyAccessToken(token)) {
-      this.#path(token, use);
+      this.#path(token, use, looped);
     }
   }
 
-  #path({ variable, props, begin, end }: PropertyAccessToken, use: Use): void {
+  #path({ variable, props, begin, end }: PropertyAccessToken, use: Use, looped: boolean): void {
     const [root, ...members] = props;
     if (variable !== undefined || !TypeGuards.isWordToken(root)) {
       this.#refuse(begin, 'NOT_ALLOWED', 'a value is read by the name of its variable, as user or user.name');
@@ -235,7 +238,9 @@ export class Walk {
       return;
     }
     const ofMember = use === 'output' && members.length > 0;
-    this.#reads.push({ name, offset: begin, use: ofMember ? 'other' : use, assigned: this.#made.has(name) });
+    // Text has a size too.
+    const holder = looped || members.some((member) => member.getText() !== 'size');
+    this.#reads.push({ name, offset: begin, use: ofMember ? 'other' : use, assigned: this.#made.has(name), holder });
   }
 
   #make({ content: name, begin }: NameToken): void {

@@ -56,9 +56,9 @@ export function buildSnapshot(
   field = 'draft',
 ): Snapshot {
   const fields = refFields(field, draft);
-  const readable = checkLiquidSize(violations, `${field}.sections`, templates) ? templates : [];
+  const readable = readableTemplates(violations, `${field}.sections`, templates);
   const sources = templateRefs(draft).flatMap(({ templateId }, index) => {
-    const template = readable[index];
+    const template = templates[index]?.variables.length ? templates[index] : readable[index];
     return template ? [{ field: fields[index]!, templateId, declarations: effectiveDeclarations(template) }] : [];
   });
   const variables = mergeDeclarations(violations, sources);
@@ -70,7 +70,11 @@ export function buildSnapshot(
     const description = `the templates of a bundle may read at most ${MAX_VARIABLES} variables together, not ${count}`;
     violations.add(`${field}.sections`, 'TOO_MANY', description);
   }
-  const untrusted = new Set(Object.keys(variables).filter((name) => variables[name]!.untrusted));
+  const untrusted = new Map(
+    sources.flatMap(({ templateId, declarations }) =>
+      declarations.flatMap(({ name, untrusted }) => (untrusted ? [[name, templateId] as const] : [])),
+    ),
+  );
   readable.forEach((template, index) => {
     if (template) checkUntrustedUse(violations, fields[index]!, template, untrusted);
   });
@@ -83,23 +87,30 @@ export function buildSnapshot(
   return frozenCopy({ personality, sections, variables, constraints, modelConfig });
 }
 
-/** Checks that the LIQUID templates of a bundle are not too much together. @returns whether they may be read */
-function checkLiquidSize(
+/**
+ * Checks that the LIQUID templates of a bundle are not too much together.
+ * @returns the templates, undefined for those that are not to be read: the first ones are read all the same
+ */
+function readableTemplates(
   violations: Violations,
   field: string,
   templates: readonly (TemplateDraft | undefined)[],
-): boolean {
-  const liquid = templates.flatMap((each) => (each?.syntax === 'LIQUID' ? [each.content] : []));
-  const before = violations.size;
-  const check = (size: (content: string) => number, most: number, what: string): void => {
-    const sum = liquid.reduce((total, content) => total + size(content), 0);
+): (TemplateDraft | undefined)[] {
+  let [nodes, units] = [0, 0];
+  const readable = templates.map((template) => {
+    if (template?.syntax !== 'LIQUID') return template;
+    nodes += liquidNodes(template.content);
+    units += liquidUnits(template.content);
+    return nodes <= MAX_BUNDLE_LIQUID_NODES && units <= MAX_BUNDLE_LIQUID_UNITS ? template : undefined;
+  });
+  const check = (sum: number, most: number, what: string): void => {
     if (sum <= most) return;
     const description = `the LIQUID templates of a bundle have at most ${most} ${what} together, not ${sum}`;
     violations.add(field, 'TOO_COMPLEX', description);
   };
-  check(liquidNodes, MAX_BUNDLE_LIQUID_NODES, 'tags and outputs');
-  check(liquidUnits, MAX_BUNDLE_LIQUID_UNITS, 'UTF-16 code units in tags and outputs');
-  return violations.size === before;
+  check(nodes, MAX_BUNDLE_LIQUID_NODES, 'tags and outputs');
+  check(units, MAX_BUNDLE_LIQUID_UNITS, 'UTF-16 code units in tags and outputs');
+  return readable;
 }
 
 /** A template as the only SYSTEM section of a bundle. */

@@ -86,13 +86,20 @@ function checkFormat(violations: Violations, field: string, content: string, all
 }
 
 /** Reads LIQUID content, and reports what is wrong with it, and with how it uses untrusted variables. */
-function checkLiquid(violations: Violations, field: string, content: string, untrusted: ReadonlySet<string>): Read[] {
+function checkLiquid(
+  violations: Violations,
+  field: string,
+  content: string,
+  declared: readonly UncheckedDeclaration[],
+): Read[] {
   const { reads, mistakes } = readLiquid(content);
   const placeOf = places(content);
   for (const { offset, reason, description } of mistakes) {
     violations.add(field, reason, `${placeOf(offset).position}: ${description}`);
   }
+  const untrusted = new Map(declared.flatMap(({ name, untrusted }) => (untrusted ? [[name, ''] as const] : [])));
   checkUntrustedReads(violations, field, content, reads, untrusted);
+  if (mistakes.length === 0 && declared.length === 0) checkUndeclaredHolders(violations, field, content, reads);
   return reads.filter(({ assigned }) => !assigned);
 }
 
@@ -101,15 +108,33 @@ function checkUntrustedReads(
   field: string,
   content: string,
   reads: readonly LiquidRead[],
-  untrusted: ReadonlySet<string>,
+  untrusted: ReadonlyMap<string, string>,
 ): void {
   const placeOf = places(content);
   for (const { name, offset, use } of reads) {
-    if (use !== 'other' || !untrusted.has(name)) continue;
+    const declarer = untrusted.get(name);
+    if (use !== 'other' || declarer === undefined) continue;
     const description =
-      `${name} is untrusted: output it on its own as {{ ${name} }}, or test it in a condition; ` +
+      `${name} is untrusted${declarer && `, as template ${declarer} declares it`}: output it on its own as {{ ${name} }}, or test it in a condition; ` +
       'filters, loops, assign and capture could break its delimiter';
     violations.add(field, 'NOT_ALLOWED', `${placeOf(offset).position}: ${description}`);
+  }
+}
+
+/** A variable that nothing declares is text, which has neither members nor items. */
+function checkUndeclaredHolders(
+  violations: Violations,
+  field: string,
+  content: string,
+  reads: readonly LiquidRead[],
+): void {
+  const placeOf = places(content);
+  const told = new Set<string>();
+  for (const { name, offset, holder, assigned } of reads) {
+    if (!holder || assigned || told.has(name) || !isName(name)) continue;
+    told.add(name);
+    const description = `members or items of ${name} are read: declare it as an OBJECT or a LIST in variables`;
+    violations.add(field, 'WRONG_TYPE', `${placeOf(offset).position}: ${description}`);
   }
 }
 
@@ -138,10 +163,6 @@ function checkReads(
   }
 }
 
-function untrustedNames(declarations: readonly { readonly name: string; readonly untrusted: boolean }[]): Set<string> {
-  return new Set(declarations.filter(({ untrusted }) => untrusted).map(({ name }) => name));
-}
-
 /** Content is read only if its length is allowed. */
 function checkContent(
   violations: Violations,
@@ -164,7 +185,7 @@ function checkContent(
       const reads = checkFormat(violations, field, content, allowLiteralBraces);
       checkReads(violations, field, content, reads, variables);
     } else if (syntax === 'LIQUID') {
-      const reads = checkLiquid(violations, field, content, untrustedNames(variables));
+      const reads = checkLiquid(violations, field, content, variables);
       checkReads(violations, field, content, reads, variables);
     }
   }
@@ -266,12 +287,15 @@ export function usedVariables(syntax: TemplateSyntax, content: string): Set<stri
   return new Set(names);
 }
 
-/** Checks how valid content uses variables that are untrusted, which another template of its bundle may declare. */
+/**
+ * Checks how valid content uses variables that are untrusted.
+ * @param untrusted the templates that declare them so, by variable
+ */
 export function checkUntrustedUse(
   violations: Violations,
   field: string,
   { syntax, content }: { readonly syntax: TemplateSyntax; readonly content: string },
-  untrusted: ReadonlySet<string>,
+  untrusted: ReadonlyMap<string, string>,
 ): void {
   if (syntax !== 'LIQUID' || untrusted.size === 0) return;
   checkUntrustedReads(violations, field, content, readLiquid(content).reads, untrusted);
@@ -302,17 +326,19 @@ export function effectiveDeclarations(draft: TemplateDraft): readonly EffectiveD
 /**
  * Compiles valid content; values are inserted verbatim and never read as a template.
  * @param untrusted the names of the variables whose values are delimited
+ * @param place where in its bundle the template is, for messages, as `sections[2]`
  */
 export function compileTemplate(
   syntax: TemplateSyntax,
   content: string,
   untrusted: ReadonlySet<string>,
+  place?: string,
 ): CompiledTemplate {
   switch (syntax) {
     case 'FORMAT':
       return compileFormat(content);
     case 'LIQUID':
-      return compileLiquid(content, untrusted);
+      return compileLiquid(content, untrusted, place);
     case 'LITERAL':
       return compileLiteral(content);
   }

@@ -34,21 +34,43 @@ const REMOVED = new RegExp(
   'gu',
 );
 
+/** Variation selectors 15 and 16, and joiners. */
+const ATTACHED = '\\uFE0E\\uFE0F\\u200C\\u200D';
+/** A letter or emoji has a selector and then a joiner at most; more show nothing, and can spell hidden text. */
+const ATTACHED_RUN = new RegExp(
+  `(?=[${ATTACHED}])([\\uFE0E\\uFE0F]?)[\\uFE0E\\uFE0F]*([\\u200C\\u200D]?)[${ATTACHED}]*`,
+  'g',
+);
+
+function normalLineEnds(text: string): string {
+  return text.replace(LINE_END, '\n');
+}
+
+/** What is hidden between joiners is removed first, so that it cannot part a run of them. */
 function cleaned(text: string): string {
-  return text.replace(LINE_END, '\n').replace(REMOVED, '');
+  return normalLineEnds(text)
+    .replace(REMOVED, '')
+    .replace(ATTACHED_RUN, (_, selector: string, joiner: string, at: number) => (at === 0 ? '' : selector + joiner));
+}
+
+function codePoints(text: string): number {
+  let count = 0;
+  for (const _ of text) count += 1;
+  return count;
 }
 
 /**
  * Removes what people do not see and models do: control and invisible characters. CR LF and CR become LF. Idempotent.
  *
  * Kept are TAB and LF; U+2028 and U+2029, which show as the ends of lines; U+200C and U+200D, without which Persian and
- * Indic words and many emoji fall apart; U+FE0E and U+FE0F, which choose between text and emoji; and letters that look
- * like others or like <, > and &: to a model they are not the same.
+ * Indic words and many emoji fall apart, and U+FE0E and U+FE0F, which choose between text and emoji: one of these and
+ * then one of those in a row, and none where the text begins; and letters that look like others or like <, > and &: to
+ * a model they are not the same.
  * @returns removed: how many code points; those of line ends are not counted
  */
 export function cleanUntrusted(text: string): { text: string; removed: number } {
-  const removed = text.replace(LINE_END, '\n').match(REMOVED)?.length ?? 0;
-  return { text: cleaned(text), removed };
+  const clean = cleaned(text);
+  return { text: clean, removed: codePoints(normalLineEnds(text)) - codePoints(clean) };
 }
 
 /**

@@ -180,6 +180,9 @@ describe('Constraints are written into the prompt', () => {
 
 /** What an untrusted value never brings into a prompt, told without the list that cleaning uses. */
 const UNSEEN = /(?![\t\n])\p{Cc}|(?![\u200C\u200D])\p{Cf}|\p{Cs}|[\u{E0000}-\u{E0FFF}]/u;
+/** Joiners and variation selectors but one selector and then one joiner. */
+const UNATTACHED =
+  /^[\uFE0E-\uFE0F]|^[\u200C-\u200D]|[\uFE0E-\uFE0F]{2}|[\u200C-\u200D]{2}|[\u200C-\u200D][\uFE0E-\uFE0F]/;
 const DELIMITED = /<untrusted name="([a-z]+)">([^<>]*)<\/untrusted>/g;
 
 function readBack(escaped: string): string {
@@ -206,6 +209,7 @@ describe('Untrusted values cannot leave their delimiter', () => {
         assert.equal(text.split('>').length - 1, 2 * found.length);
         for (const [, name, inner] of found) {
           assert.doesNotMatch(inner!, UNSEEN);
+          assert.doesNotMatch(inner!, UNATTACHED);
           const kept = new Set(sent[name as Name].replaceAll(/\r\n?/g, '\n'));
           assert.ok([...readBack(inner!)].every((character) => kept.has(character)));
         }

@@ -7,7 +7,7 @@ const CLOSING = '</untrusted>';
 
 const parts = ['<', '>', '/', '</', 'untrusted', '<untrusted', ' name="', OPENING, CLOSING];
 const escapes = ['&', '&lt;', '&gt;', '&amp;'];
-const hidden = ['\u200B', '\u{E0041}', '\u00AD', '\r', '\r\n', '\n', '\u0000', '\uFE0F', '\u200D'];
+const hidden = ['\u200B', '\u{E0041}', '\u00AD', '\r', '\r\n', '\n', '\u0000', '\uFE0E', '\uFE0F', '\u200C', '\u200D'];
 const halves = ['\uD83D', '\uDE00'];
 const unit = fc.oneof(
   fc.constantFrom(...parts, ...escapes, ...hidden, ...halves),
@@ -16,6 +16,10 @@ const unit = fc.oneof(
 );
 /** Text by somebody who knows the delimiter: its parts, what hides them, and anything else. */
 const hostile = fc.array(unit).map((units) => units.join(''));
+
+/** Joiners and variation selectors but one selector and then one joiner. */
+const UNATTACHED =
+  /^[\uFE0E-\uFE0F]|^[\u200C-\u200D]|[\uFE0E-\uFE0F]{2}|[\u200C-\u200D]{2}|[\u200C-\u200D][\uFE0E-\uFE0F]/;
 
 /** The text inside of the delimiter, as its author wrote it. */
 function read(rendered: string): string {
@@ -44,6 +48,17 @@ describe('Untrusted values cannot leave their delimiter', () => {
         const { text } = cleanUntrusted(value);
         assert.deepEqual(cleanUntrusted(text), { text, removed: 0 });
         assert.ok(text.isWellFormed());
+      }),
+    );
+  });
+
+  it('joiners and variation selectors stand behind a character, one of each', () => {
+    const unit = fc.constantFrom('a', '\u2764', '\u{1F525}', ...hidden);
+    fc.assert(
+      fc.property(fc.oneof(hostile, fc.array(unit).map((units) => units.join(''))), (value) => {
+        const { text, removed } = cleanUntrusted(value);
+        assert.doesNotMatch(text, UNATTACHED);
+        assert.equal(removed, [...value.replaceAll(/\r\n?/g, '\n')].length - [...text].length);
       }),
     );
   });

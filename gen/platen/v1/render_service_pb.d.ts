@@ -505,7 +505,7 @@ export declare type UntrustedVariable = Message<"platen.v1.UntrustedVariable"> &
   name: string;
 
   /**
-   * How its value stands in the prompt, the delimiter included; empty: it has none.
+   * How its value stands wherever the prompt inserts it, the delimiter included; empty: it has none.
    *
    * @generated from field: string rendered = 2;
    */
@@ -559,7 +559,8 @@ export declare const VariableProblemSchema: GenMessage<VariableProblem>;
  */
 export declare type PreviewResponse = Message<"platen.v1.PreviewResponse"> & {
   /**
-   * All message contents joined by a blank line. A variable without a usable value stands there as {name}.
+   * All message contents joined by a blank line. A variable without a usable value stands there as {name}; in LIQUID
+   * filters work on that text, conditions take it as a value that is there, and where a number is needed it is 1.
    *
    * @generated from field: string text = 1;
    */

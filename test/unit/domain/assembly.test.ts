@@ -247,14 +247,16 @@ describe('LIQUID renders deterministically', () => {
   });
 
   it('a missing member names its variable', () => {
-    const templates = { a: { syntax: 'LIQUID', content: '{{ user.name }}' } } as const;
-    const bundle = compiled({ sections: [section('a', 'SYSTEM')] }, templates);
+    const variables = [declaration({ name: 'user', type: 'OBJECT' })];
+    const templates = { a: { syntax: 'LIQUID', content: 'a\n{{ user.name }}', variables }, b: { content: 'B' } } as const;
+    const bundle = compiled({ sections: [section('b', 'SYSTEM'), section('a', 'SYSTEM')] }, templates);
     assert.throws(
       () => bundle.assemble(given({ user: {} }), NONE),
       (error) => {
         assert.ok(error instanceof InvalidInput);
         assert.equal(error.reason, 'VARIABLES_INVALID');
         assert.deepEqual(error.violations.map(({ field, reason }) => `${field} ${reason}`), ['variables.user MISSING']);
+        assert.match(error.message, /line 2, column 4 of sections\[1\] reads "user.name"/);
         return true;
       },
     );

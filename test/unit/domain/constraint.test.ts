@@ -146,6 +146,16 @@ describe('Constraints that cannot compile are refused', () => {
 });
 
 describe('A bundle is bounded', () => {
+  it('its patterns compile to 100,000 instructions together, those of schemas counted', () => {
+    const patterns = (count: number) =>
+      Array.from({ length: count }, (_, index) => {
+        return constraint(`p${index}`, { kind: 'forbidden_pattern', value: `.{1,999}${index}` });
+      });
+    const schema = constraint('s', { kind: 'json_schema', value: { pattern: '.{1,1000}' } });
+    assert.deepEqual(refusals(...patterns(48)), []);
+    assert.deepEqual(refusals(...patterns(49), schema, schema), ['c[50].id DUPLICATE', 'c TOO_COMPLEX']);
+  });
+
   it('schemas have at most 64 KiB and 64 levels', () => {
     const schema = (title: string) => constraint('a', { kind: 'json_schema', value: { title } });
     assert.deepEqual(refusals(schema('x'.repeat(65_524))), []);

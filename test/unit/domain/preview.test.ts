@@ -51,7 +51,11 @@ describe('Preview reports instead of failing', () => {
 
   it('members of what is missing are shown by their names, in LIQUID too', () => {
     const content = '{{ user.name }}, {{ user.plan.id | upcase }}:{% for item in items %} {{ forloop.index }} {{ item.title }}{% endfor %}';
-    const prompt = shown({ syntax: 'LIQUID', content });
+    const variables = [
+      declaration({ name: 'user', type: 'OBJECT', required: true }),
+      declaration({ name: 'items', type: 'LIST', required: true }),
+    ];
+    const prompt = shown({ syntax: 'LIQUID', content, variables });
     assert.equal(prompt.text, '{user.name}, {USER.PLAN.ID}: 1 {items.0.title}');
     assert.deepEqual(prompt.missingVariables, ['items', 'user']);
   });
@@ -112,6 +116,29 @@ describe('Preview reports instead of failing', () => {
       assert.deepEqual([prompt.text, prompt.messages, prompt.renderedHash], ['', [], '']);
       assert.deepEqual(prompt.invalidVariables.map(({ name }) => name), ['user']);
       assert.match(prompt.invalidVariables[0]!.message, /user\.name/);
+    });
+
+    it('counts a value that is missing or ill-typed as 1 where a number is needed', () => {
+      const given = [
+        declaration({ name: 'n', type: 'INTEGER', required: true }),
+        declaration({ name: 'items', type: 'LIST', required: true }),
+      ];
+      for (const [content, text] of [
+        ['{% for i in (1..n) %}x{% endfor %} {{ n | plus: 1 }}', 'x 2'],
+        ['{% for i in (n..3) limit: n offset: n %}{{ i }}{% endfor %}', '2'],
+        ['{% if n > 3 %}many{% else %}few{% endif %}', 'few'],
+        ['{% assign m = n %}{{ m }} {{ m | times: 4 }}', '{n} 4'],
+        ['{{ "Hello" | truncate: n, "" }}{{ "Hello" | slice: n }}', 'He'],
+        ['{% for item in items %}{{ item.price | times: item.count }}{% endfor %}', '1'],
+      ] as const) {
+        for (const variables of [{}, { n: 'ten' }]) {
+          const prompt = shown({ syntax: 'LIQUID', content, variables: given }, { variables });
+          assert.equal(prompt.text, text);
+          const invalid = prompt.invalidVariables.map(({ name }) => name);
+          assert.deepEqual([...prompt.missingVariables, ...invalid].toSorted(), ['items', 'n']);
+          assert.equal(prompt.renderable, false);
+        }
+      }
     });
 
     it('that fails for no single value is reported too', () => {

@@ -212,17 +212,34 @@ describe('Untrusted values cannot leave their delimiter', () => {
       return buildSnapshot(violations, draft, [looped, template(untrusted), upcased]);
     });
     assert.deepEqual(
-      found.map(({ field, reason, description }) => `${field} ${reason} ${description.slice(0, 33)}`),
+      found.map(({ field, reason, description }) => `${field} ${reason} ${description.split(':', 2).join(':')}`),
       [
-        'draft.personality NOT_ALLOWED line 1, column 52: q is untrusted',
-        'draft.sections[1].template.template NOT_ALLOWED line 2, column 4: q is untrusted:',
+        'draft.personality NOT_ALLOWED line 1, column 52: q is untrusted, as template a declares it',
+        'draft.sections[1].template.template NOT_ALLOWED line 2, column 4: q is untrusted, as template a declares it',
+      ],
+    );
+  });
+
+  it('whatever else is wrong with the bundle', () => {
+    const upcased = template({ syntax: 'LIQUID', content: '{{ q | upcase }}' });
+    const number = [declaration({ name: 'q', type: 'INTEGER' })];
+    const long = template({ syntax: 'LIQUID', content: '{{ q }}'.repeat(1_400), variables: number });
+    const five = bundle({ sections: [USER, USER, USER, USER, SYSTEM] });
+    assert.deepEqual(
+      refusalsOf((violations) => buildSnapshot(violations, five, [upcased, long, long, long, template(untrusted)])),
+      [
+        'draft.sections TOO_COMPLEX',
+        'draft.sections[4].template.template CONFLICT',
+        'draft.sections[0].template.template NOT_ALLOWED',
       ],
     );
   });
 
   it('used as it may be it is accepted', () => {
     const content = '{% if q %}{{ q }}{% endif %}{% for q in l %}{{ q | upcase }}{% endfor %}';
-    const templates = [template({ content: '{q}' }), template(untrusted), template({ syntax: 'LIQUID', content })];
+    const variables = [...untrusted.variables, declaration({ name: 'l', type: 'LIST' })];
+    const liquid = template({ syntax: 'LIQUID', content, variables });
+    const templates = [template({ content: '{q}' }), template(untrusted), liquid];
     assert.deepEqual(
       refusalsOf((violations) => buildSnapshot(violations, draft, templates)),
       [],

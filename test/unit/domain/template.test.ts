@@ -211,6 +211,14 @@ describe('A template is compiled once', () => {
 });
 
 describe('Undeclared templates infer required strings', () => {
+  it('which have no members and no items, but a size', () => {
+    const content = '{{ user.name }}{{ user.age }}{% for item in items %}{{ item.title }}{% endfor %}{{ note.size }}';
+    assert.deepEqual(descriptions({ syntax: 'LIQUID', content }), [
+      'WRONG_TYPE line 1, column 4: members or items of user are read: declare it as an OBJECT or a LIST in variables',
+      'WRONG_TYPE line 1, column 45: members or items of items are read: declare it as an OBJECT or a LIST in variables',
+    ]);
+  });
+
   it('one for each placeholder, in order of first use', () => {
     assert.deepEqual(effectiveDeclarations(template({ content: '{b}{a}{b}' })), [
       { ...declaration({ name: 'b', required: true }), inferred: true },

@@ -81,6 +81,8 @@ describe('Untrusted values hide nothing', () => {
     ['joiners of Persian', 'می\u200Cخواهم'],
     ['joiners of Hindi', 'क\u094D\u200Dष'],
     ['joined and chosen emoji', '👩🏽\u200D🚀 ❤\uFE0F ☎\uFE0E 🇩🇪'],
+    ['emoji that are chosen and then joined', '\u2764\uFE0F\u200D\u{1F525} 👩\u200D❤\uFE0F\u200D👩'],
+    ['emoji of keys', '1\uFE0F\u20E3'],
     ['accents, composed or not', 'é e\u0301'],
     ['letters that look like others', '＜ › а'],
   ];
@@ -88,9 +90,33 @@ describe('Untrusted values hide nothing', () => {
     it(`${what} stay`, () => assert.deepEqual(cleanUntrusted(text), { text, removed: 0 }));
   }
 
+  const runs: [string, string, string][] = [
+    ['joiners in a row', 'a\u200C\u200D\u200D\u200Cb', 'a\u200Cb'],
+    ['selectors in a row', 'a\uFE0E\uFE0F\uFE0Fb', 'a\uFE0Eb'],
+    ['both in a row', 'a\uFE0F\uFE0E\u200D\u200C\uFE0F\u200Db', 'a\uFE0F\u200Db'],
+    ['a selector behind a joiner', 'a\u200D\uFE0Fb', 'a\u200Db'],
+    ['a row with something invisible in it', 'a\u200D\u200B\u200D\0\u{E0041}\uFE0F\r', 'a\u200D\n'],
+    ['those that the text begins with', '\uFE0F\u200Da', 'a'],
+    ['those that come first once more is removed', '\u200B\u200C\uFEFFa', 'a'],
+    ['text of nothing else', '\u200C\u200D\uFE0E\uFE0F', ''],
+  ];
+  for (const [what, text, expected] of runs) {
+    it(`of ${what}, what nobody needs is removed and counted`, () => {
+      const removed = [...text].length - [...expected].length;
+      assert.deepEqual(cleanUntrusted(text), { text: expected, removed });
+    });
+  }
+
+  it('text that is spelled in joiners is removed', () => {
+    const bits = [...'01101001'].map((bit) => (bit === '0' ? '\u200C' : '\u200D')).join('');
+    assert.deepEqual(cleanUntrusted(`Hi${bits.repeat(4)}!`), { text: 'Hi\u200C!', removed: 31 });
+  });
+
   it('of what Unicode says to show nothing for, joiners and the choice of emoji are all that stays', () => {
     const invisible = /[\p{Default_Ignorable_Code_Point}\p{Control}]/u;
-    const staying = [...codePoints()].filter((one) => invisible.test(one) && cleanUntrusted(one).text === one);
+    const staying = [...codePoints()].filter((one) => {
+      return invisible.test(one) && cleanUntrusted(`a${one}`).text === `a${one}`;
+    });
     assert.deepEqual(staying, ['\t', '\n', '\u200C', '\u200D', '\uFE0E', '\uFE0F']);
   });
 });
