@@ -187,17 +187,23 @@ function forbiddenPattern(search: PatternSearch, pattern: string, { text }: Outp
   return collect(matches(search, pattern, text));
 }
 
+/** What models like to put around JSON. */
+const CODE_FENCE = /^\s*```/;
+
 /** The rule of a JSON Schema. What cannot be found out is a breach: nobody may take it for kept. */
 function schemaRule(schema: JsonObject): CompiledRule {
   const { breaches, bytes } = compileJsonSchema(schema);
   const judge = ({ text, json, end }: Output): Findings => {
-    if ('fault' in json) return one({ message: `cannot be read as JSON: ${json.fault}`, span: json.span });
+    if ('fault' in json) {
+      const hint = CODE_FENCE.test(text) ? '; the answer has to be JSON alone, without a code fence' : '';
+      return one({ message: `cannot be read as JSON: ${json.fault}${hint}`, span: json.span });
+    }
     let found: SchemaBreaches;
     try {
       found = breaches(json.value, MAX_OUTPUT_VIOLATIONS);
-    } catch (error) {
-      const message = `cannot be checked against the JSON Schema: ${(error as Error).message}`;
-      return one({ message, span: { start: 0, end: end.end } });
+    } catch {
+      const why = 'it refers to itself without end, or too deep for this output';
+      return one({ message: `cannot be checked against the JSON Schema: ${why}`, span: { start: 0, end: end.end } });
     }
     if (found.total === 0) return NONE;
     const spans = placesOfValues(text, found.list.map(({ pointer }) => pointer));

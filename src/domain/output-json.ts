@@ -29,6 +29,11 @@ function isExact(value: unknown): boolean {
   return Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value);
 }
 
+/** `InvalidSymbol` as `invalid symbol`. */
+function inWords(name: string): string {
+  return name.replaceAll(/\B[A-Z]/g, ' $&').toLowerCase();
+}
+
 /** @throws FaultFound at the first thing that is no JSON, or that JavaScript would take for something else */
 function requireJson(text: string): void {
   const names: Set<string>[] = [];
@@ -62,7 +67,7 @@ function requireJson(text: string): void {
         throw new FaultFound(`${number} is beyond 2^53, which JSON readers round`, offset, length);
       },
       onError: (code, offset, length, line, character) => {
-        const fault = `${printParseErrorCode(code)} at line ${line + 1}, column ${character + 1}`;
+        const fault = `${inWords(printParseErrorCode(code))} at line ${line + 1}, column ${character + 1}`;
         throw new FaultFound(fault, offset, length);
       },
     },

@@ -75,6 +75,22 @@ function parts(schema: Json): number {
   return Object.values(schema).reduce<number>((sum, member) => sum + parts(member), 1);
 }
 
+/** References by `$dynamicRef` to a name that nothing in the schema has: ajv would take the whole schema for it. */
+function danglingReferences(schema: JsonObject): string[] {
+  const anchors = new Set<Json>();
+  const references: string[] = [];
+  const visit = (value: Json): void => {
+    if (typeof value !== 'object' || value === null) return;
+    for (const [name, member] of Object.entries(value)) {
+      if (name === '$anchor' || name === '$dynamicAnchor') anchors.add(member);
+      if (name === '$dynamicRef' && typeof member === 'string') references.push(member);
+      visit(member);
+    }
+  };
+  visit(schema);
+  return references.filter((reference) => /^#[^/]/.test(reference) && !anchors.has(reference.slice(1)));
+}
+
 /** Why the schema is none, or undefined; and the instructions of its patterns. Keeps nothing of it. */
 function inspect(schema: JsonObject): { defect: string | undefined; instructions: number } {
   const patterns = new Patterns();
@@ -87,6 +103,8 @@ function inspect(schema: JsonObject): { defect: string | undefined; instructions
     if (metaSchema.validateSchema(schema) !== true) {
       return found(metaSchema.errorsText(metaSchema.errors, { dataVar: 'json_schema' }));
     }
+    const [dangling] = danglingReferences(schema);
+    if (dangling !== undefined) return found(`can't resolve reference ${dangling} from id #`);
     const validate = new Ajv2020({ ...COMPILING, code: { regExp: patterns.regExp } }).compile(schema);
     return found('$async' in validate ? '$async is no keyword of it' : undefined);
   } catch (error) {

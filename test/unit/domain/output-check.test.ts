@@ -70,10 +70,11 @@ describe('CheckOutput enforces the constraints', () => {
     ['each match of a pattern', 'é 12 345', { kind: 'forbidden_pattern', value: '[0-9]+' }, ['2+2 "12": matches the forbidden pattern "[0-9]+"', '5+3 "345": matches the forbidden pattern "[0-9]+"']],
     ['an empty match', 'a\n\nb', { kind: 'forbidden_pattern', value: '(?m)^$' }, ['2+0 "": matches the forbidden pattern "(?m)^$"']],
     ['a pattern that does not occur', 'abc', { kind: 'forbidden_pattern', value: 'x' }, []],
-    ['what is no JSON', '{"a" 1}', { kind: 'json_schema', value: {} }, ['5+1 "1": cannot be read as JSON: ColonExpected at line 1, column 6']],
+    ['what is no JSON', '{"a" 1}', { kind: 'json_schema', value: {} }, ['5+1 "1": cannot be read as JSON: colon expected at line 1, column 6']],
+    ['JSON in a code fence', '```json\n{}\n```', { kind: 'json_schema', value: {} }, ['0+7 "```json": cannot be read as JSON: invalid symbol at line 1, column 1; the answer has to be JSON alone, without a code fence']],
     ['JSON that is valid', '{"a": 1}', { kind: 'json_schema', value: { required: ['a'] } }, []],
     ['JSON that is not valid', '{"é": [1, "x"]}', { kind: 'json_schema', value: { additionalProperties: { items: { type: 'integer' } } } }, ['10+3 "\\"x\\"": must be integer; found "x"']],
-    ['a schema without an end', '1', { kind: 'json_schema', value: { $ref: '#' } }, ['0+1 "1": cannot be checked against the JSON Schema: Maximum call stack size exceeded']],
+    ['a schema without an end', '1', { kind: 'json_schema', value: { $ref: '#' } }, ['0+1 "1": cannot be checked against the JSON Schema: it refers to itself without end, or too deep for this output']],
   ];
   for (const [title, output, rule, expected] of cases) {
     it(title, () => assert.deepEqual(breaches(output, rule), expected));

@@ -72,6 +72,13 @@ describe('Constraints that cannot compile are refused', () => {
     assert.match(refusals(parts(2001)).join(), /^DOES_NOT_COMPILE .*it has 2001 parts; at most 2000/);
   });
 
+  it('dynamic references that lead nowhere', () => {
+    assert.match(refusals({ items: { $dynamicRef: '#x' } }).join(), /can't resolve reference #x/);
+    assert.deepEqual(refusals({ items: { $dynamicRef: '#x' }, $defs: { a: { $dynamicAnchor: 'x' } } }), []);
+    assert.deepEqual(refusals({ items: { $dynamicRef: '#/$defs/a' }, $defs: { a: { $anchor: 'y' } } }), []);
+    assert.deepEqual(refusals({ const: { $dynamicRef: null } }), []);
+  });
+
   it('a schema that is evaluated asynchronously would pass everything', () => {
     assert.match(refusals({ $async: true, type: 'string' }).join(), /\$async is no keyword of it/);
   });
