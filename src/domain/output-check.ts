@@ -49,9 +49,13 @@ interface Finding {
   readonly pointer?: string;
 }
 
-interface Findings {
+interface PlacedFinding extends Finding {
+  readonly span: Span;
+}
+
+interface Findings<F extends Finding = Finding> {
   /** At most 100. */
-  readonly list: readonly Finding[];
+  readonly list: readonly F[];
   readonly total: number;
 }
 
@@ -103,8 +107,8 @@ function one(finding: Finding): Findings {
 }
 
 /** The first 100 of what is found, all counted. */
-function collect(found: Iterable<Finding>): Findings {
-  const list: Finding[] = [];
+function collect<F extends Finding>(found: Iterable<F>): Findings<F> {
+  const list: F[] = [];
   let total = 0;
   for (const finding of found) {
     if (total < MAX_OUTPUT_VIOLATIONS) list.push(finding);
@@ -113,8 +117,8 @@ function collect(found: Iterable<Finding>): Findings {
   return { list, total };
 }
 
-function byPlace(findings: readonly Finding[]): Finding[] {
-  return findings.toSorted((a, b) => (a.span?.start ?? 0) - (b.span?.start ?? 0));
+function byPlace(findings: readonly PlacedFinding[]): PlacedFinding[] {
+  return findings.toSorted((a, b) => a.span.start - b.span.start);
 }
 
 /** Where the character of an index begins, in UTF-16 code units. */
@@ -154,7 +158,7 @@ function requiredPhrases(phrases: readonly string[], { text }: Output): Findings
   return collect(missing.map((phrase) => ({ message: `does not contain the required phrase ${excerpt(phrase)}` })));
 }
 
-function* occurrences(text: string, phrase: string): Generator<Finding> {
+function* occurrences(text: string, phrase: string): Generator<PlacedFinding> {
   const message = `contains the forbidden phrase ${excerpt(phrase)}`;
   for (let start = text.indexOf(phrase); start !== -1; ) {
     const end = start + phrase.length;

@@ -75,20 +75,27 @@ function parts(schema: Json): number {
   return Object.values(schema).reduce<number>((sum, member) => sum + parts(member), 1);
 }
 
-/** References by `$dynamicRef` to a name that nothing in the schema has: ajv would take the whole schema for it. */
+const DYNAMIC_REFERENCES: ReadonlySet<string> = new Set(['$dynamicRef', '$recursiveRef']);
+
+/** Dynamic references to what is no $dynamicAnchor: ajv would take the schema around them for it. */
 function danglingReferences(schema: JsonObject): string[] {
   const anchors = new Set<Json>();
   const references: string[] = [];
   const visit = (value: Json): void => {
     if (typeof value !== 'object' || value === null) return;
     for (const [name, member] of Object.entries(value)) {
-      if (name === '$anchor' || name === '$dynamicAnchor') anchors.add(member);
-      if (name === '$dynamicRef' && typeof member === 'string') references.push(member);
+      if (name === '$dynamicAnchor') anchors.add(member);
+      if (DYNAMIC_REFERENCES.has(name) && typeof member === 'string') references.push(member);
       visit(member);
     }
   };
   visit(schema);
-  return references.filter((reference) => /^#[^/]/.test(reference) && !anchors.has(reference.slice(1)));
+  return references.filter((reference) => reference !== '#' && !anchors.has(reference.slice(1)));
+}
+
+/** Whether evaluating the schema begins with evaluating it; there are other ways never to end. */
+function isEndless(schema: JsonObject): boolean {
+  return ['$ref', ...DYNAMIC_REFERENCES].some((name) => schema[name] === '#');
 }
 
 /** Why the schema is none, or undefined; and the instructions of its patterns. Keeps nothing of it. */
@@ -103,12 +110,14 @@ function inspect(schema: JsonObject): { defect: string | undefined; instructions
     if (metaSchema.validateSchema(schema) !== true) {
       return found(metaSchema.errorsText(metaSchema.errors, { dataVar: 'json_schema' }));
     }
+    if (isEndless(schema)) return found('it refers to itself without end');
     const [dangling] = danglingReferences(schema);
-    if (dangling !== undefined) return found(`can't resolve reference ${dangling} from id #`);
+    if (dangling !== undefined) return found(`can't resolve reference ${dangling}, as no $dynamicAnchor has that name; use $ref`);
     const validate = new Ajv2020({ ...COMPILING, code: { regExp: patterns.regExp } }).compile(schema);
     return found('$async' in validate ? '$async is no keyword of it' : undefined);
   } catch (error) {
-    return found((error as Error).message);
+    const { message } = error as Error;
+    return found(/call stack/.test(message) ? 'it refers to itself without end' : message);
   }
 }
 

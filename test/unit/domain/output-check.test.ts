@@ -60,6 +60,7 @@ describe('CheckOutput enforces the constraints', () => {
     ['too short', 'ab', { kind: 'min_chars', value: 3 }, ['2+0 "": has 2 characters; at least 3 are required']],
     ['long enough', 'abc', { kind: 'min_chars', value: 3 }, []],
     ['too many words', ' one  two\nthree ', { kind: 'max_words', value: 2 }, ['10+6 "three ": has 3 words; at most 2 are allowed']],
+    ['many words too many', 'one two three', { kind: 'max_words', value: 1 }, ['4+9 "two three": has 3 words; at most 1 is allowed']],
     ['as many words as allowed', 'one two', { kind: 'max_words', value: 2 }, []],
     ['each missing phrase', 'b', { kind: 'required_phrases', value: ['a', 'b', 'c'] }, ['does not contain the required phrase "a"', 'does not contain the required phrase "c"']],
     ['a phrase in another form of Unicode', 'Cafe\u0301', { kind: 'required_phrases', value: ['Café'] }, []],

@@ -73,10 +73,23 @@ describe('Constraints that cannot compile are refused', () => {
   });
 
   it('dynamic references that lead nowhere', () => {
-    assert.match(refusals({ items: { $dynamicRef: '#x' } }).join(), /can't resolve reference #x/);
+    for (const keyword of ['$dynamicRef', '$recursiveRef']) {
+      assert.match(refusals({ items: { [keyword]: '#x' } }).join(), /^DOES_NOT_COMPILE .*can't resolve reference #x/);
+    }
     assert.deepEqual(refusals({ items: { $dynamicRef: '#x' }, $defs: { a: { $dynamicAnchor: 'x' } } }), []);
-    assert.deepEqual(refusals({ items: { $dynamicRef: '#/$defs/a' }, $defs: { a: { $anchor: 'y' } } }), []);
+    for (const $dynamicRef of ['#/$defs/a', '#y']) {
+      assert.match(refusals({ items: { $dynamicRef }, $defs: { a: { $anchor: 'y' } } }).join(), /no \$dynamicAnchor/);
+    }
     assert.deepEqual(refusals({ const: { $dynamicRef: null } }), []);
+  });
+
+  it('a schema that is nothing but itself; one that its parts refer to is none of these', () => {
+    for (const keyword of ['$ref', '$dynamicRef', '$recursiveRef']) {
+      assert.match(refusals({ [keyword]: '#' }).join(), /^DOES_NOT_COMPILE .*it refers to itself without end/);
+      assert.deepEqual(refusals({ items: { [keyword]: '#' } }), []);
+    }
+    const $defs = { a: { $ref: '#/$defs/b' }, b: { $ref: '#/$defs/a' } };
+    assert.match(refusals({ $ref: '#/$defs/a', $defs }).join(), /: it refers to itself without end$/);
   });
 
   it('a schema that is evaluated asynchronously would pass everything', () => {
