@@ -8,7 +8,7 @@ import type { JsonObject } from './json.ts';
 import { liquidUnits } from './liquid-syntax.ts';
 import type { Role } from './prompt-type.ts';
 import { constraintsHash, parseSnapshot, personalityHash, type Snapshot } from './snapshot.ts';
-import { type CompiledTemplate, compileTemplate, compileLiteral } from './template.ts';
+import { type CompiledTemplate, compileTemplate, compileLiteral } from './template-content.ts';
 import { TemplateValues } from './template-values.ts';
 import { type CompiledVariables, compileVariables } from './variables.ts';
 

@@ -14,7 +14,7 @@ import { InvalidInput, type Violation } from './errors.ts';
 import type { JsonObject } from './json.ts';
 import { repeatedInstructions } from './repetition.ts';
 import type { Snapshot } from './snapshot.ts';
-import { usedVariables } from './template.ts';
+import { usedVariables } from './template-content.ts';
 import { characters, cut, words } from './text.ts';
 import {
   type InvalidVariable,

@@ -8,7 +8,8 @@ import type { JsonObject } from './json.ts';
 import { MAX_BUNDLE_LIQUID_NODES, MAX_BUNDLE_LIQUID_UNITS, MAX_VARIABLES } from './limits.ts';
 import { liquidNodes, liquidUnits } from './liquid-syntax.ts';
 import type { Role } from './prompt-type.ts';
-import { checkUntrustedUse, effectiveDeclarations, type TemplateDraft, type TemplateSyntax } from './template.ts';
+import { effectiveDeclarations, type TemplateDraft } from './template.ts';
+import { checkUntrustedUse, type TemplateSyntax } from './template-content.ts';
 import { checkDefaults, checkPatterns, mergeDeclarations, variableRules } from './variable-declaration.ts';
 import type { SnapshotVariables, VariableRules } from './variable-rules.ts';
 

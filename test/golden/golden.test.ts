@@ -9,7 +9,7 @@ import { RULE_KINDS, SEVERITIES } from '../../src/domain/constraint.ts';
 import { INNER_TAGS, liquidTokens, TAGS } from '../../src/domain/liquid-engine.ts';
 import { FILTERS } from '../../src/domain/liquid-filters.ts';
 import { ROLES } from '../../src/domain/prompt-type.ts';
-import { TEMPLATE_SYNTAXES } from '../../src/domain/template.ts';
+import { TEMPLATE_SYNTAXES } from '../../src/domain/template-content.ts';
 import { VARIABLE_TYPES } from '../../src/domain/variable-rules.ts';
 import { type Outcome, readRefused, readVectors, refusalOf, renderVector, templatesOf, textOf } from './vectors.ts';
 

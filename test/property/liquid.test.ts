@@ -5,7 +5,7 @@ import { DomainError, InvalidInput, type Violation } from '../../src/domain/erro
 import type { JsonObject } from '../../src/domain/json.ts';
 import { readLiquid } from '../../src/domain/liquid-syntax.ts';
 import { TemplateValues } from '../../src/domain/template-values.ts';
-import { type CompiledTemplate, compileTemplate, readVariables } from '../../src/domain/template.ts';
+import { type CompiledTemplate, compileTemplate, readVariables } from '../../src/domain/template-content.ts';
 import { shuffled } from '../support/arbitraries.ts';
 import { given } from '../support/given.ts';
 import { liquidOutputs, liquidTemplates } from '../support/liquid-arbitraries.ts';

@@ -13,10 +13,10 @@ import { parseSnapshot, snapshotDocument, templateSnapshot } from '../../src/dom
 import {
   normalizeTemplateDraft,
   parseTemplateDocument,
-  readVariables,
   templateDocument,
   type UncheckedTemplateDraft,
 } from '../../src/domain/template.ts';
+import { readVariables } from '../../src/domain/template-content.ts';
 import { parseTenantDocument, tenantDocument } from '../../src/domain/tenant.ts';
 import { normalizeContent, normalizeNote } from '../../src/domain/text.ts';
 import { constraints, declarations, declared, jsonObject, name, prose, text } from '../support/arbitraries.ts';

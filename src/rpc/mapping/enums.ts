@@ -1,7 +1,7 @@
 import { SEVERITIES } from '../../domain/constraint.ts';
 import type { Violations } from '../../domain/errors.ts';
 import { CAPTURE_POLICIES, PROMPT_TYPES, ROLES } from '../../domain/prompt-type.ts';
-import { TEMPLATE_SYNTAXES } from '../../domain/template.ts';
+import { TEMPLATE_SYNTAXES } from '../../domain/template-content.ts';
 import { TOKEN_ENCODINGS } from '../../domain/token-count.ts';
 import { VARIABLE_TYPES } from '../../domain/variable-rules.ts';
 import type { ReplayOutcome as ReplayOutcomeName } from '../../services/audit-service.ts';

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { sha256 } from '../../../src/domain/document.ts';
 import {
-  compileTemplate,
   effectiveDeclarations,
   normalizeTemplateDraft,
   parseTemplateDocument,
-  readVariables,
   templateDocument,
   type UncheckedTemplateDraft,
   unusedVariables,
-  usedVariables,
 } from '../../../src/domain/template.ts';
+import { compileTemplate, readVariables, usedVariables } from '../../../src/domain/template-content.ts';
 import { declaration, template, templateDraft } from '../../support/drafts.ts';
 import { refusalsOf, violationsOf } from '../../support/violations.ts';
 import { TemplateValues } from '../../../src/domain/template-values.ts';
