@@ -78,7 +78,9 @@ function systemParts(
 ): TemplatePart[] {
   const outside = (template: CompiledTemplate): TemplatePart => ({ section: undefined, role: 'SYSTEM', template });
   return [
-    ...(personality ? [outside(compileTemplate(personality.syntax, personality.content, untrusted, 'the personality'))] : []),
+    ...(personality
+      ? [outside(compileTemplate(personality.syntax, personality.content, untrusted, 'the personality'))]
+      : []),
     ...sections.filter((part): part is TemplatePart => 'template' in part && part.role === 'SYSTEM'),
     outside(compileLiteral(constraintInstructions(constraints))),
   ];

@@ -15,8 +15,8 @@ export const MAX_PATTERN_INSTRUCTIONS = 2_500;
 /** The patterns of all variables of a template or bundle together: they are compiled where renders run. */
 export const MAX_VARIABLE_PATTERN_INSTRUCTIONS = 5_000;
 /**
- * Instructions of a variable's pattern times UTF-16 code units of its value, all variables of a render together: at most
- * 17 ns each, measured.
+ * Instructions of a variable's pattern times UTF-16 code units of its value, all variables of a render together: at
+ * most 17 ns each, measured.
  */
 export const MAX_PATTERN_STEPS = 1_000_000;
 

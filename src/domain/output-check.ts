@@ -140,7 +140,8 @@ function wordStart(text: string, index: number): number {
 
 function maxChars(limit: number, output: Output): Findings {
   if (output.characters <= limit) return NONE;
-  return one({ message: tooMany(output.characters, limit, 'character'), span: output.from(characterStart(output.text, limit)) });
+  const message = tooMany(output.characters, limit, 'character');
+  return one({ message, span: output.from(characterStart(output.text, limit)) });
 }
 
 function minChars(limit: number, output: Output): Findings {

@@ -41,7 +41,8 @@ function requireJson(text: string): void {
   const begin = (offset: number): void => {
     levels += 1;
     if (levels <= MAX_OUTPUT_JSON_LEVELS) return;
-    throw new FaultFound(`lists and objects stand more than ${MAX_OUTPUT_JSON_LEVELS} deep inside one another`, offset, 1);
+    const fault = `lists and objects stand more than ${MAX_OUTPUT_JSON_LEVELS} deep inside one another`;
+    throw new FaultFound(fault, offset, 1);
   };
   visit(
     text,
@@ -58,7 +59,8 @@ function requireJson(text: string): void {
       },
       onObjectProperty: (name, offset, length) => {
         const known = names.at(-1) as Set<string>;
-        if (known.has(name)) throw new FaultFound(`the member ${excerpt(name)} stands twice in one object`, offset, length);
+        const fault = `the member ${excerpt(name)} stands twice in one object`;
+        if (known.has(name)) throw new FaultFound(fault, offset, length);
         known.add(name);
       },
       onLiteralValue: (value, offset, length) => {

@@ -112,7 +112,9 @@ function inspect(schema: JsonObject): { defect: string | undefined; instructions
     }
     if (isEndless(schema)) return found('it refers to itself without end');
     const [dangling] = danglingReferences(schema);
-    if (dangling !== undefined) return found(`can't resolve reference ${dangling}, as no $dynamicAnchor has that name; use $ref`);
+    if (dangling !== undefined) {
+      return found(`can't resolve reference ${dangling}, as no $dynamicAnchor has that name; use $ref`);
+    }
     const validate = new Ajv2020({ ...COMPILING, code: { regExp: patterns.regExp } }).compile(schema);
     return found('$async' in validate ? '$async is no keyword of it' : undefined);
   } catch (error) {

@@ -1,4 +1,4 @@
-/** Content of templates: what is wrong with it, what it reads, and how it renders (spec section 3, "Template syntax"). */
+/** Content of templates: what is wrong with it, what it reads, how it renders (spec section 3, "Template syntax"). */
 import type { ViolationReason, Violations } from './errors.ts';
 import { compileFormat, type FormatMistake, places, scanFormat } from './format-syntax.ts';
 import { isName, NAME_RULE } from './identifier.ts';
@@ -14,8 +14,8 @@ export type TemplateSyntax = (typeof TEMPLATE_SYNTAXES)[number];
 
 /**
  * Content compiled for many renders: gives it with the values in their places.
- * @throws RenderedTooLarge before anything of that size is built, RenderTooCostly; InvalidInput if a value does not have
- * the member that the content reads
+ * @throws RenderedTooLarge before anything of that size is built, RenderTooCostly; InvalidInput if a value does not
+ * have the member that the content reads
  */
 export type CompiledTemplate = (values: TemplateValues) => string;
 
@@ -182,8 +182,8 @@ export function readVariables(syntax: TemplateSyntax, content: string): string[]
 
 /** The names of the variables that valid content makes use of: those that it assigns in some cases only as well. */
 export function usedVariables(syntax: TemplateSyntax, content: string): Set<string> {
-  const names = syntax === 'LIQUID' ? readLiquid(content).reads.map(({ name }) => name) : readVariables(syntax, content);
-  return new Set(names);
+  if (syntax !== 'LIQUID') return new Set(readVariables(syntax, content));
+  return new Set(readLiquid(content).reads.map(({ name }) => name));
 }
 
 /**

@@ -3,7 +3,13 @@ import { documentOf, type Document } from './document.ts';
 import { checkName } from './enumeration.ts';
 import type { Violations } from './errors.ts';
 import type { PromptType } from './prompt-type.ts';
-import { checkContent, readVariables, TEMPLATE_SYNTAXES, type TemplateSyntax, usedVariables } from './template-content.ts';
+import {
+  checkContent,
+  readVariables,
+  TEMPLATE_SYNTAXES,
+  type TemplateSyntax,
+  usedVariables,
+} from './template-content.ts';
 import { checkDescription, normalizeContent } from './text.ts';
 import {
   type EffectiveDeclaration,
