@@ -29,12 +29,12 @@ export async function migrate(ownerUrl: string, serverUrl: string): Promise<void
   });
 }
 
-/** The names of the migrations that the database lacks, in order. */
+/** The names of the migrations that the database lacks, in order: all, as long as the server may not read them. */
 export async function pendingMigrations(database: Database): Promise<string[]> {
   const executed = await database.access(async (em) => {
-    const [found] = await em.execute<{ found: boolean }[]>('select to_regclass(?) is not null as found', [
-      MIGRATION_TABLE,
-    ]);
+    // While others migrate, the table is there for a moment before the right to read it is.
+    const readable = `coalesce(has_table_privilege(to_regclass(?), 'select'), false)`;
+    const [found] = await em.execute<{ found: boolean }[]>(`select ${readable} as found`, [MIGRATION_TABLE]);
     return found!.found ? em.execute<{ name: string }[]>(`select name from ${MIGRATION_TABLE}`) : [];
   });
   const names = new Set(executed.map(({ name }) => name));

@@ -1,6 +1,9 @@
 import { MikroORM, type EntityManager } from '@mikro-orm/postgresql';
 import { databaseName } from './database.ts';
 
+/** A server that takes longer to let a session in does not answer. */
+const CONNECT_TIMEOUT_MS = 5_000;
+
 /** One connection, kept until it is closed, so that what belongs to a session (an advisory lock) lasts as long. */
 export interface Session {
   readonly em: EntityManager;
@@ -17,7 +20,12 @@ export async function openSession(url: string, applicationName: string): Promise
     allowGlobalContext: true,
     timezone: 'Z',
     pool: { min: 0, max: 1, idleTimeoutMillis: 0 },
-    driverOptions: { connectionString: url, application_name: applicationName, keepAlive: true },
+    driverOptions: {
+      connectionString: url,
+      application_name: applicationName,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+    },
   });
   return { em: orm.em, close: () => orm.close() };
 }

@@ -244,7 +244,7 @@ describe('Cancelled writes change nothing', () => {
       const leaving = new AbortController();
       const update = { templateId: 'held', draft: { content: 'after' }, editVersion: 1 };
       const cancelled = templates.updateTemplate(update, { signal: leaving.signal });
-      const late = templates.updateTemplate(update, { timeoutMs: 500 });
+      const late = templates.updateTemplate(update, { timeoutMs: 3_000 });
       const ended = Promise.all([
         assert.rejects(cancelled, (error) => error instanceof ConnectError && error.code === Code.Canceled),
         assert.rejects(late, (error) => error instanceof ConnectError && error.code === Code.DeadlineExceeded),

@@ -64,6 +64,14 @@ describe('Concurrent first starts migrate once', () => {
     await database.close();
   });
 
+  it('all are pending for a server that may not read yet which were run', async () => {
+    await migrate(test.ownerUrl, test.serverUrl);
+    await asOwner(test, 'revoke select on platen_migration from platen_server');
+    const database = await openServerDatabase(test);
+    assert.deepEqual(await pendingMigrations(database), NAMES);
+    await database.close();
+  });
+
   it('a connection that is lost during a migration is told, and nothing of it remains', async () => {
     const blocking = await openSession(test.ownerUrl, 'platen test');
     await blocking.em.execute('begin; create table document ()');
