@@ -29,6 +29,7 @@ export type ViolationReason =
   | 'UNRESOLVED'
   | 'NOT_APPLICABLE'
   | 'CYCLE'
+  | 'TOO_DEEP'
   | 'REUSED'
   | 'BAD_SYNTAX'
   | 'NOT_ALLOWED'

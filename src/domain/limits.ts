@@ -29,6 +29,9 @@ export const MAX_VARIABLE_LENGTH = 262_144;
 export const MAX_ENUM_VALUES = 100;
 export const MAX_ENUM_VALUE_CHARACTERS = 200;
 
+/** Of the tree of tenants, the root included: every render walks from its tenant to the root. */
+export const MAX_TENANT_LEVELS = 16;
+
 export const MAX_SECTIONS = 64;
 export const MAX_MODEL_CONFIG_BYTES = 64 * 1024;
 

@@ -159,6 +159,8 @@ export interface TenantStore {
   lineage(tenant: string): Promise<string[]>;
   /** The tenant and all its descendants, in any order. */
   subtree(tenant: string): Promise<string[]>;
+  /** The levels of its subtree, its own included; 0 if the tenant is unknown. */
+  height(tenant: string): Promise<number>;
 }
 
 export interface TemplateStore {
@@ -366,7 +368,7 @@ export interface Stores {
  * change head, each kind in ascending order of its key, so that no two writes can deadlock.
  */
 export interface WriteTransaction extends Stores {
-  /** The transaction's time: of every row and change that it writes. */
+  /** When the transaction began: of every row that it writes. A change's own time is when it took its seq. */
   readonly time: Date;
   readonly actor: string;
 

@@ -1,7 +1,7 @@
 import { AlreadyExists, NotFound, Stale, Violations } from '../domain/errors.ts';
 import { checkId } from '../domain/identifier.ts';
 import type { JsonObject } from '../domain/json.ts';
-import { MAX_DISPLAY_NAME_CHARACTERS } from '../domain/limits.ts';
+import { MAX_DISPLAY_NAME_CHARACTERS, MAX_TENANT_LEVELS } from '../domain/limits.ts';
 import type { CapturePolicy } from '../domain/prompt-type.ts';
 import { ROOT_TENANT, tenantDocument } from '../domain/tenant.ts';
 import { isLongerThan } from '../domain/text.ts';
@@ -39,6 +39,7 @@ export class TenantService {
     await tx.lockTenantTree();
     const parent = input.parent || ROOT_TENANT;
     await requireTenant(tx, parent);
+    await checkDepth(violations, tx, parent, 1);
     violations.throwIfAny();
 
     const document = tenantDocument({ ...input, parent });
@@ -136,7 +137,17 @@ async function checkMove(violations: Violations, tx: WriteTransaction, tenant: s
   await requireTenant(tx, parent);
   if ((await tx.tenants.subtree(tenant)).includes(parent)) {
     violations.add('parent', 'CYCLE', `${parent} is ${tenant} or a descendant of it; choose another`);
+    return;
   }
+  await checkDepth(violations, tx, parent, await tx.tenants.height(tenant));
+}
+
+/** @param height the levels that would stand below the parent */
+async function checkDepth(violations: Violations, tx: WriteTransaction, parent: string, height: number): Promise<void> {
+  const levels = (await tx.tenants.lineage(parent)).length + height;
+  if (levels <= MAX_TENANT_LEVELS) return;
+  const description = `the tree would have ${levels} levels there, at most ${MAX_TENANT_LEVELS} are allowed`;
+  violations.add('parent', 'TOO_DEEP', description);
 }
 
 function staleTenant(current: TenantRecord, expected: number): Stale {

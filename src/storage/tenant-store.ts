@@ -45,6 +45,21 @@ export class PostgresTenantStore implements TenantStore {
     );
   }
 
+  async height(tenant: string): Promise<number> {
+    const [deepest] = await this.#access((em) =>
+      em.execute<{ height: number }[]>(
+        `with recursive subtree as (
+          select tenant, 1 as level from tenant where tenant = ?
+          union all
+          select t.tenant, s.level + 1 from subtree s join tenant t on t.parent = s.tenant
+        )
+        select coalesce(max(level), 0) as height from subtree`,
+        [tenant],
+      ),
+    );
+    return deepest!.height;
+  }
+
   async #tenants(sql: string, root: string): Promise<string[]> {
     const rows = await this.#access((em) => em.execute<{ tenant: string }[]>(sql, [root]));
     return rows.map((row) => row.tenant);

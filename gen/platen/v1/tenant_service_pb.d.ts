@@ -28,7 +28,7 @@ export declare type CreateTenantRequest = Message<"platen.v1.CreateTenantRequest
   tenant: string;
 
   /**
-   * The parent's id; empty: `default`.
+   * The parent's id; empty: `default`. The tree has at most 16 levels.
    *
    * @generated from field: string parent = 2;
    */
@@ -204,7 +204,8 @@ export declare type UpdateTenantRequest = Message<"platen.v1.UpdateTenantRequest
   tenant: string;
 
   /**
-   * The parent's id; empty: `default`. Must be empty for `default` itself; may not be a descendant.
+   * The parent's id; empty: `default`. Must be empty for `default` itself; may not be a descendant. The tree
+   * has at most 16 levels.
    *
    * @generated from field: string parent = 2;
    */

@@ -77,6 +77,24 @@ describe('the registry of tenants', () => {
       assert.equal(await bottom.text('chat'), 'From elsewhere');
     });
 
+    it('the tree has at most 16 levels, however it grows', async () => {
+      const brands = [await Brand.create(platen)];
+      while (brands.length < 15) brands.push(await brands.at(-1)!.child());
+      const deepest = brands.at(-1)!;
+      const deeper = () => platen.clients.tenants.createTenant({ tenant: 'tree-deeper', parent: deepest.tenant });
+      const { code, violations } = await refused(platen, deeper);
+      assert.deepEqual([code, violations], ['InvalidArgument', ['parent TOO_DEEP']]);
+
+      const top = await Brand.create(platen);
+      const moved = await top.child();
+      await moved.child();
+      const below = (parent: Brand) =>
+        platen.clients.tenants.updateTenant({ tenant: moved.tenant, parent: parent.tenant, editVersion: 1 });
+      const move = () => below(brands[13]!);
+      assert.deepEqual((await refused(platen, move, () => tenantOf(moved.tenant))).violations, ['parent TOO_DEEP']);
+      assert.equal((await below(brands[12]!)).tenant?.parent, brands[12]!.tenant);
+    });
+
     it('the root stays the root', async () => {
       const { editVersion } = await tenantOf('');
       const move = () => platen.clients.tenants.updateTenant({ parent: 'tree-a', editVersion });

@@ -49,6 +49,8 @@ describe('Stores read what a write transaction wrote', () => {
     assert.deepEqual(await stores.tenants.lineage('acme.shop'), ['acme.shop', 'acme', 'default']);
     assert.deepEqual(await stores.tenants.lineage('nobody'), []);
     assert.deepEqual((await stores.tenants.subtree('acme')).toSorted(), ['acme', 'acme.shop']);
+    const heights = ['default', 'acme', 'acme.shop', 'nobody'].map((tenant) => stores.tenants.height(tenant));
+    assert.deepEqual(await Promise.all(heights), [3, 2, 1, 0]);
     const renamed = { ...acme, displayName: 'ACME', editVersion: 2 };
     await registry.write((tx) => tx.updateTenant(renamed));
     assert.deepEqual(await stores.tenants.find('acme'), renamed);
