@@ -1,3 +1,4 @@
+import { parseRedisUrl } from './cache/redis-address.ts';
 import { LOG_LEVELS, type LogLevel } from './telemetry/logger.ts';
 
 /**
@@ -16,9 +17,15 @@ export interface Config {
   readonly databaseOwnerUrl: string | undefined;
   /** For LISTEN and session locks, where `databaseUrl` goes through a pooler. */
   readonly databaseDirectUrl: string | undefined;
+  /** A read replica, for published content. */
+  readonly databaseReadUrl: string | undefined;
   readonly databasePoolMax: number;
   /** Longest wait for a connection of the pool, in milliseconds. */
   readonly databasePoolWaitMs: number;
+  /** Undefined: no second level. */
+  readonly redisUrl: string | undefined;
+  /** Begins every key in Redis. */
+  readonly redisPrefix: string;
   readonly dataDir: string;
   /** Whether `serve` brings the database up to date before it serves. */
   readonly migrateOnStart: boolean;
@@ -77,8 +84,11 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     databaseUrl: read('PLATEN_DATABASE_URL', undefined, databaseUrl),
     databaseOwnerUrl: read('PLATEN_DATABASE_OWNER_URL', undefined, databaseUrl),
     databaseDirectUrl: read('PLATEN_DATABASE_DIRECT_URL', undefined, databaseUrl),
+    databaseReadUrl: read('PLATEN_DATABASE_READ_URL', undefined, databaseUrl),
     databasePoolMax: read('PLATEN_DATABASE_POOL_MAX', 10, wholeNumber(1, 1_000)),
     databasePoolWaitMs: read('PLATEN_DATABASE_POOL_WAIT_MS', 5_000, wholeNumber(1, 600_000)),
+    redisUrl: read('PLATEN_REDIS_URL', undefined, redisUrl),
+    redisPrefix: read('PLATEN_REDIS_PREFIX', '', (text) => text),
     dataDir: read('PLATEN_DATA_DIR', '.platen', (text) => text),
     migrateOnStart: read('PLATEN_MIGRATE_ON_START', true, trueOrFalse),
     bundleCacheBytes: read('PLATEN_BUNDLE_CACHE_BYTES', 256 * 1024 * 1024, wholeNumber(1, Number.MAX_SAFE_INTEGER)),
@@ -107,6 +117,15 @@ function address(text: string): string | Problem {
 function databaseUrl(text: string): string | undefined | Problem {
   if (/^postgres(ql)?:\/\//.test(text) && URL.canParse(text)) return text;
   return new Problem('must be a URL as postgresql://user:password@host:5432/database');
+}
+
+function redisUrl(text: string): string | undefined | Problem {
+  try {
+    parseRedisUrl(text);
+    return text;
+  } catch (error) {
+    return new Problem((error as Error).message);
+  }
 }
 
 function logLevel(text: string): LogLevel | Problem {

@@ -1,12 +1,12 @@
 import { randomUUIDv7 } from 'node:crypto';
-import { availableParallelism } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { CompiledBundleCache } from './cache/compiled-bundle-cache.ts';
-import { PinnedVersionCache } from './cache/pinned-version-cache.ts';
+import { GuardedReceipts } from './audit/guarded-receipts.ts';
+import { openWork, type BoundedWork } from './composition/bounded-work.ts';
+import { openContent, type Content } from './composition/content.ts';
+import { Opened } from './composition/opened.ts';
+import { StartUp } from './composition/start-up.ts';
 import type { Config } from './config.ts';
-import { defaultPrompt } from './domain/default-prompts.ts';
 import { Unavailable } from './domain/errors.ts';
-import { PROMPT_TYPES } from './domain/prompt-type.ts';
+import { StoreGuard } from './guard/store-guard.ts';
 import { postgresChangeLog } from './routing/postgres-change-log.ts';
 import { RouteFeed } from './routing/route-feed.ts';
 import { auditHandlers } from './rpc/handlers/audit-handlers.ts';
@@ -18,30 +18,25 @@ import type { ServedService } from './rpc/method.ts';
 import { RpcServer } from './rpc/server.ts';
 import { ActivationService } from './services/activation-service.ts';
 import { AuditService } from './services/audit-service.ts';
-import type { DraftChecks, OutputChecks, PreviewWork } from './services/bounded-work.ts';
 import { BundleService } from './services/bundle-service.ts';
 import { OutputCheckService } from './services/output-check-service.ts';
 import { PreviewService } from './services/preview-service.ts';
 import { ReleaseService } from './services/release-service.ts';
 import { RendererService } from './services/renderer-service.ts';
+import { RouteService } from './services/route-service.ts';
+import type { LastPointers } from './services/render-ports.ts';
+import type { ReceiptSink } from './services/stores.ts';
 import { TemplateService } from './services/template-service.ts';
 import { TenantService } from './services/tenant-service.ts';
 import { openDatabase, SERVER_ROLE, type Database } from './storage/database.ts';
 import { startEmbeddedPostgres } from './storage/embedded-postgres.ts';
-import { domainError } from './storage/errors.ts';
-import { migrate, pendingMigrations } from './storage/migrate.ts';
+import { migrate } from './storage/migrate.ts';
 import { PostgresStores } from './storage/postgres-stores.ts';
 import { PostgresReceipts } from './storage/receipts.ts';
-import { PostgresWrites } from './storage/writes.ts';
+import { PostgresWrites, type Applied } from './storage/writes.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
-import { cacheObserver, feedObserver, renderObserver, workObserver } from './telemetry/observers.ts';
-import type { Tasks } from './workers/tasks.ts';
-import { WorkerDraftChecks } from './workers/worker-draft-checks.ts';
-import { WORKER_FILE } from './workers/worker-file.ts';
-import { WorkerOutputChecks } from './workers/worker-output-checks.ts';
-import { WorkerPool } from './workers/worker-pool.ts';
-import { WorkerPreviewWork } from './workers/worker-preview-work.ts';
+import { feedObserver, guardObserver, renderObserver } from './telemetry/observers.ts';
 
 /** A server that answers. */
 export interface RunningServer {
@@ -54,31 +49,21 @@ export interface RunningServer {
 
 const STATEMENT_TIMEOUT_MS = 10_000;
 const RECEIPT_TIMEOUT_MS = 2_000;
+/** Above it, so that the receipt's own bound comes first. */
+const RECEIPT_GUARD_TIMEOUT_MS = 2_500;
+/** A receipt that fails was tried for two seconds. */
+const RECEIPT_FAILURES_TO_OPEN = 1;
+const RECEIPT_RETRY_AFTER_MS = 500;
 const RECEIPT_QUEUE_MAX = 10_000;
-const PINNED_VERSIONS_MAX = 100_000;
-const DATABASE_RETRY_MS = 1_000;
 const PURGE_INTERVAL_MS = 3_600_000;
-/** With one thread, whoever sends what takes long would hold up all others for as long as it may take. */
-const THREADS_MIN = 2;
-const CALLER_THREADS_MAX = 4;
-const WORK_QUEUE_MAX = 100;
-const WORK_MEMORY_MB = 256;
+/** Without Redis nobody leaves any. */
+const NO_POINTERS: LastPointers = { find: () => Promise.resolve(undefined) };
 
 /** After a commit, the answer waits this long at most for the replica's own route map. */
 const OWN_WRITE_WAIT_MS = 10_000;
-
-/** What a server that stops in the middle of its start has opened so far, closed in the opposite order. */
-class Opened {
-  readonly #closers: (() => Promise<void>)[] = [];
-
-  add(close: () => Promise<void>): void {
-    this.#closers.push(close);
-  }
-
-  async close(): Promise<void> {
-    for (const close of this.#closers.splice(0).toReversed()) await close();
-  }
-}
+const OWN_WRITE_RETRY_MS = 1_000;
+/** What is left of a deadline for the answer itself. */
+const ANSWER_MARGIN_MS = 100;
 
 /**
  * The composition root: builds everything from the configuration, and serves. The ports are open, for probes, as soon
@@ -121,94 +106,77 @@ async function open(config: Config, logger: Logger, signal: AbortSignal, opened:
   });
   opened.add(() => database.close());
 
+  const content = await openContent(config, database, metrics, logger, opened);
+  const feedEvents = feedObserver(metrics, logger);
+  const startUpEvents = {
+    ...feedEvents,
+    disconnected: (error: Error) => {
+      feedEvents.disconnected(error);
+      startUp.away();
+    },
+  };
   const changeLog = postgresChangeLog(config.databaseDirectUrl ?? place.serverUrl, SERVER_ROLE);
-  const feed = new RouteFeed(changeLog, feedObserver(metrics, logger), Date.now);
+  const feed = new RouteFeed(changeLog, startUpEvents, Date.now, content.followers);
+  metrics.watchRoutes(feed);
   opened.add(() => feed.stop());
-  const writes = new PostgresWrites(database, (seq) => awaitOwnWrite(feed, seq, logger), () => new Date());
-  const receipts = new PostgresReceipts(
-    database,
-    { timeoutMs: RECEIPT_TIMEOUT_MS, queueMax: RECEIPT_QUEUE_MAX },
-    () => new Date(),
-  );
-  opened.add(() => receipts.close());
+  const writes = new PostgresWrites(database, ownWrites(feed, logger), () => new Date());
+  const receipts = openReceipts(database, metrics, logger, opened);
   const work = openWork(metrics, logger, opened);
 
-  const services = serve(config, { database, feed, writes, receipts, work, metrics, logger });
+  const services = serve({ database, content, feed, writes, receipts, work, metrics, logger });
   const rpc = new RpcServer({ services, logger, metrics });
   const { grpcAddress, httpAddress } = await rpc.start(config);
   opened.add(() => rpc.drain(config.drainTimeoutMs));
   logger.info({ grpc: grpcAddress, http: httpAddress }, 'listening');
   warnAboutOpenDoors(logger, [grpcAddress, httpAddress]);
-
-  await whileAway(logger, signal, async () => {
-    if (config.migrateOnStart) await migrate(place.ownerUrl, place.serverUrl);
-    const pending = await pendingMigrations(database);
-    if (pending.length > 0) throw new Unavailable('DATABASE_UNAVAILABLE', `not migrated: ${pending.join(', ')}`, 0);
-    await database.requireServerRole();
-    await storeDefaultPrompts(writes);
-  });
-  const stopFeed = (): void => void feed.stop();
-  signal.addEventListener('abort', stopFeed, { once: true });
-  await feed.start();
-  signal.removeEventListener('abort', stopFeed);
   opened.add(repeat(PURGE_INTERVAL_MS, logger, () => writes.purgeRequests()));
 
+  const startUp = new StartUp({
+    migrationUrls: config.migrateOnStart ? { owner: place.ownerUrl, server: place.serverUrl } : undefined,
+    database,
+    writes,
+    feed,
+    lastPointers: content.lastPointers,
+    logger,
+  });
+  opened.add(() => startUp.stop());
+  await startUp.ready(signal);
   rpc.setServing();
-  logger.info({ seq: feed.map.seq }, 'serving');
   return { grpcAddress, httpAddress, stop: () => opened.close() };
 }
 
-/** What may run long, done in threads. */
-interface BoundedWork {
-  readonly drafts: DraftChecks;
-  readonly previews: PreviewWork;
-  readonly outputs: OutputChecks;
-}
-
-/** Authors have threads of their own, so that no draft holds up the callers of rendered prompts. */
-function openWork(metrics: Metrics, logger: Logger, opened: Opened): BoundedWork {
-  const openPool = (threads: number) => {
-    const pool = new WorkerPool<Tasks>({
-      filename: WORKER_FILE,
-      threads,
-      queueMax: WORK_QUEUE_MAX,
-      memoryMb: WORK_MEMORY_MB,
-      observer: workObserver(metrics, logger),
-    });
-    opened.add(() => pool.close());
-    return pool;
-  };
-  const authors = openPool(THREADS_MIN);
-  const callers = openPool(Math.min(CALLER_THREADS_MAX, Math.max(THREADS_MIN, availableParallelism() - 1)));
-  return {
-    drafts: new WorkerDraftChecks(authors),
-    previews: new WorkerPreviewWork(authors),
-    outputs: new WorkerOutputChecks(callers),
-  };
+/** Receipts in the chain; while the database does not answer they are refused at once. */
+function openReceipts(database: Database, metrics: Metrics, logger: Logger, opened: Opened): ReceiptSink {
+  const now = () => new Date();
+  const receipts = new PostgresReceipts(database, { timeoutMs: RECEIPT_TIMEOUT_MS, queueMax: RECEIPT_QUEUE_MAX }, now);
+  opened.add(() => receipts.close());
+  const guard = new StoreGuard({
+    store: 'postgres_receipts',
+    timeoutMs: RECEIPT_GUARD_TIMEOUT_MS,
+    failuresToOpen: RECEIPT_FAILURES_TO_OPEN,
+    retryAfterMs: RECEIPT_RETRY_AFTER_MS,
+    observer: guardObserver(metrics, logger),
+  });
+  return new GuardedReceipts(receipts, guard, Date.now);
 }
 
 /** The services with their handlers: from request to answer, without a transport. */
-function serve(
-  config: Config,
-  parts: {
-    database: Database;
-    feed: RouteFeed;
-    writes: PostgresWrites;
-    receipts: PostgresReceipts;
-    work: BoundedWork;
-    metrics: Metrics;
-    logger: Logger;
-  },
-): ServedService[] {
-  const { database, feed, writes, receipts, work, metrics, logger } = parts;
+function serve(parts: {
+  database: Database;
+  content: Content;
+  feed: RouteFeed;
+  writes: PostgresWrites;
+  receipts: ReceiptSink;
+  work: BoundedWork;
+  metrics: Metrics;
+  logger: Logger;
+}): ServedService[] {
+  const { database, content, feed, writes, receipts, work, metrics, logger } = parts;
   const stores = new PostgresStores(database.access);
-  const lookups = {
-    routes: feed,
-    bundles: new CompiledBundleCache(stores.documents, cacheObserver(metrics), config.bundleCacheBytes),
-    versions: new PinnedVersionCache(stores.bundles, PINNED_VERSIONS_MAX),
-  };
+  const lookups = { routes: feed, bundles: content.bundles, versions: content.versions };
   const renderer = new RendererService({
     ...lookups,
+    lastPointers: content.lastPointers ?? NO_POINTERS,
     receipts,
     observer: renderObserver(metrics, logger),
     clock: { now: Date.now, monotonic: () => performance.now(), id: randomUUIDv7 },
@@ -224,6 +192,7 @@ function serve(
       renderer,
       new PreviewService(stores, feed, work.drafts, work.previews),
       new OutputCheckService({ ...lookups, checks: work.outputs }),
+      new RouteService(feed),
     ),
     auditHandlers(new AuditService(stores)),
   ];
@@ -243,33 +212,21 @@ async function databaseOf(config: Config, logger: Logger): Promise<DatabasePlace
   return startEmbeddedPostgres({ dataDir: config.dataDir, log: (message) => logger.info(message) });
 }
 
-/** Tries until the database can serve; every other failure is thrown. */
-async function whileAway(logger: Logger, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-  for (;;) {
-    try {
-      return await work();
-    } catch (error) {
-      const away = domainError(error);
-      if (!(away instanceof Unavailable)) throw error;
-      logger.warn({ err: away.cause ?? away }, `waiting for the database: ${away.message}`);
-      await sleep(DATABASE_RETRY_MS, undefined, { signal });
-    }
-  }
-}
-
-/** Built-in defaults are documents like any other, so that their renders can be replayed (spec section 3). */
-async function storeDefaultPrompts(writes: PostgresWrites): Promise<void> {
-  const { signal } = new AbortController();
-  const call = { actor: 'platen', traceId: '', requestId: '', deadline: undefined, signal };
-  const unrepeated = { rpc: '', fingerprint: '', encode: () => new Uint8Array(), decode: () => undefined };
-  await writes.run(call, unrepeated, async (tx) => {
-    for (const type of PROMPT_TYPES) await tx.putDocument(defaultPrompt(type));
-  });
-}
-
-async function awaitOwnWrite(feed: RouteFeed, seq: number, logger: Logger): Promise<void> {
-  if (await feed.applied(seq, Date.now() + OWN_WRITE_WAIT_MS)) return;
-  logger.error({ seq, applied: feed.map.seq }, 'a write is committed, but this replica has not applied it yet');
+/** Waits until this replica shows a committed write (docs/adr/0029). @throws Unavailable SEQ_NOT_APPLIED */
+function ownWrites(feed: RouteFeed, logger: Logger): Applied {
+  return async (seq, deadline) => {
+    const until = Math.min(Date.now() + OWN_WRITE_WAIT_MS, (deadline ?? Infinity) - ANSWER_MARGIN_MS);
+    if (await feed.written(seq, until)) return;
+    const applied = feed.loaded?.seq ?? 0;
+    logger.error({ seq, applied }, 'a write is committed, but this replica has not applied it yet');
+    throw new Unavailable(
+      'SEQ_NOT_APPLIED',
+      `the write is committed as change ${seq}, but this replica shows only change ${applied} yet; ` +
+        'repeat it with the same request_id, or pass min_seq to another replica',
+      OWN_WRITE_RETRY_MS,
+      { min_seq: String(seq), applied_seq: String(applied) },
+    );
+  };
 }
 
 function warnAboutOpenDoors(logger: Logger, addresses: readonly string[]): void {

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { PinCandidate } from '../domain/route-map.ts';
-import type { PinnedVersions } from '../services/render-ports.ts';
-import type { BundleStore } from '../services/stores.ts';
+import type { PinnedVersions, PublishedContent } from '../services/render-ports.ts';
+import type { ContentObserver } from './content-observer.ts';
 import { SingleFlight } from './single-flight.ts';
 
 /** Whether a tenant's bundle has a version, as of a number of versions. */
@@ -12,19 +12,38 @@ interface Known {
 }
 
 /**
- * Exact versions in memory, over the database. That a version exists holds for ever; that it does not holds until the
- * bundle has more versions, and the route map says how many it has. One flight asks for a version as of a number of
- * versions, however many wait for it.
+ * Exact versions in memory, the first level over published content. That a version exists holds for ever; that it does
+ * not holds until the bundle has more versions, and the route map says how many it has. One flight asks for a version
+ * as of a number of versions, however many wait for it.
  */
 export class PinnedVersionCache implements PinnedVersions {
-  readonly #bundles: Pick<BundleStore, 'versionHashes'>;
-  readonly #known: LRUCache<string, Known>;
-  readonly #flights = new SingleFlight<Known>();
+  readonly #content: Pick<PublishedContent, 'versionHash'>;
+  readonly #observer: Pick<ContentObserver, 'hit' | 'miss'>;
+  readonly #maxEntries: number;
+  #known: LRUCache<string, Known>;
+  #flights = new SingleFlight<Known>();
 
-  constructor(bundles: Pick<BundleStore, 'versionHashes'>, maxEntries: number) {
-    this.#bundles = bundles;
+  constructor(
+    content: Pick<PublishedContent, 'versionHash'>,
+    observer: Pick<ContentObserver, 'hit' | 'miss'>,
+    maxEntries: number,
+  ) {
+    this.#content = content;
+    this.#observer = observer;
+    this.#maxEntries = maxEntries;
     this.#known = new LRUCache({ max: maxEntries });
   }
+
+  /**
+   * All pointers may be others: where commits were lost (a restore, a failover) a version may be published a second
+   * time, with other content. What was asked before is answered, and not held.
+   */
+  loaded(): void {
+    this.#known = new LRUCache({ max: this.#maxEntries });
+    this.#flights = new SingleFlight();
+  }
+
+  applied(): void {}
 
   async find(
     candidates: readonly PinCandidate[],
@@ -32,22 +51,29 @@ export class PinnedVersionCache implements PinnedVersions {
     version: string,
   ): Promise<{ tenant: string; bundleHash: string } | undefined> {
     for (const candidate of candidates) {
-      const { tenant, versions } = candidate;
-      const key = keyOf(tenant, bundleId, version);
-      const known = this.#known.get(key);
-      const current = known && (known.bundleHash || known.versions === versions) ? known : undefined;
-      const { bundleHash } =
-        current ?? (await this.#flights.do(`${key}/${versions}`, () => this.#learn(key, candidate, bundleId, version)));
-      if (bundleHash) return { tenant, bundleHash };
+      const held = this.#held(candidate, bundleId, version);
+      const { bundleHash } = held ?? (await this.#ask(candidate, bundleId, version));
+      if (bundleHash) return { tenant: candidate.tenant, bundleHash };
     }
     return undefined;
   }
 
-  async #learn(key: string, { tenant, versions }: PinCandidate, bundleId: string, version: string): Promise<Known> {
-    const [held] = await this.#bundles.versionHashes([tenant], bundleId, version);
-    const known = { bundleHash: held?.bundleHash ?? '', versions };
-    this.#known.set(key, known);
-    return known;
+  /** That a version is missing is something found as well. */
+  #held({ tenant, versions }: PinCandidate, bundleId: string, version: string): Known | undefined {
+    const known = this.#known.get(keyOf(tenant, bundleId, version));
+    const current = known && (known.bundleHash || known.versions === versions) ? known : undefined;
+    this.#observer[current ? 'hit' : 'miss']('l1', 'version');
+    return current;
+  }
+
+  #ask({ tenant, versions }: PinCandidate, bundleId: string, version: string): Promise<Known> {
+    const key = keyOf(tenant, bundleId, version);
+    const held = this.#known;
+    return this.#flights.do(`${key}/${versions}`, async () => {
+      const known = { bundleHash: (await this.#content.versionHash(tenant, bundleId, version)) ?? '', versions };
+      held.set(key, known);
+      return known;
+    });
   }
 }
 

@@ -5,6 +5,7 @@ import { exitCodeOf, failureText } from './failure.ts';
 import { addPreviewCommand } from './preview.ts';
 import { addReleaseCommands } from './release.ts';
 import { addRenderCommand } from './render.ts';
+import { addRouteCommands } from './route.ts';
 import { addTemplateCommands } from './template.ts';
 import { addTenantCommands } from './tenant.ts';
 import type { Terminal } from './terminal.ts';
@@ -32,6 +33,7 @@ export function addClientCommands(program: Command, terminal: Terminal = process
   addTemplateCommands(program, terminal);
   addBundleCommands(program, terminal);
   addReleaseCommands(program, terminal);
+  addRouteCommands(program, terminal);
   addRenderCommand(program, terminal);
   addPreviewCommand(program, terminal);
   addAuditCommands(program, terminal);

@@ -13,8 +13,13 @@ export interface AskedVersion {
 
 /** The replica's pointers. @throws Unavailable before they are loaded first */
 export function loadedPointers({ loaded }: Pick<Routes, 'loaded'>): RouteMap {
-  if (loaded === undefined) throw new Unavailable('DATABASE_UNAVAILABLE', 'no pointers are loaded yet', RETRY_DELAY_MS);
+  if (loaded === undefined) throw noPointers();
   return loaded;
+}
+
+/** What is said before the pointers are loaded first. */
+export function noPointers(): Unavailable {
+  return new Unavailable('DATABASE_UNAVAILABLE', 'no pointers are loaded yet', RETRY_DELAY_MS);
 }
 
 /**

@@ -1,14 +1,17 @@
 /** What the renderer needs of the rest, as narrow contracts. */
 import type { CompiledBundle } from '../domain/assembly.ts';
-import type { RouteMap } from '../domain/route-map.ts';
+import type { PromptType } from '../domain/prompt-type.ts';
+import type { RouteAnswer, RouteMap, TenantScope } from '../domain/route-map.ts';
 import type { ReceiptRecord } from './stores.ts';
 
 /** The replica's pointers. */
 export interface Routes {
   /** All pointers; read synchronously, it is one version. Undefined until they are loaded first. */
   readonly loaded: RouteMap | undefined;
-  /** Milliseconds since the epoch at which the pointers were last known to be the database's. */
+  /** Milliseconds since the epoch at which the pointers were last known to be the database's; 0: never. */
   readonly verifiedAt: number;
+  /** Milliseconds since then, whatever the clock was set to meanwhile; Infinity: never. */
+  unverifiedMs(): number;
   /**
    * Waits until the change is applied.
    * @param until milliseconds since the epoch
@@ -16,6 +19,38 @@ export interface Routes {
    * @returns false if the change is not applied when the wait ends
    */
   applied(seq: number, until: number, signal?: AbortSignal): Promise<boolean>;
+}
+
+/** What a pointer says of the renders of one tenant by one type on the default channel. */
+export interface LastPointer {
+  /** The change that had been applied when it was written. */
+  readonly seq: number;
+  /** Undefined: nothing answered. */
+  readonly answer: RouteAnswer | undefined;
+  readonly scope: TenantScope;
+}
+
+/** The pointers that replicas leave behind for one that starts while the database is away (spec section 4). */
+export interface LastPointers {
+  /** Undefined: none is held, or none can be read now. Never rejects, and answers in bounded time. */
+  find(tenant: string, type: PromptType): Promise<LastPointer | undefined>;
+}
+
+/**
+ * Where published content comes from. What was found once stays as it is for good; what is missing may come. The same
+ * contract tests run against every implementation.
+ */
+export interface PublishedContent {
+  /**
+   * The canonical JSON under a hash; undefined: there is no such document.
+   * @throws Unavailable if the stores are away or too slow
+   */
+  document(hash: string): Promise<string | undefined>;
+  /**
+   * The bundle_hash of an exact version of the tenant's own bundle; undefined: it is not published.
+   * @throws Unavailable if the stores are away or too slow
+   */
+  versionHash(tenant: string, bundleId: string, version: string): Promise<string | undefined>;
 }
 
 /** Compiled snapshots by hash. */

@@ -14,11 +14,19 @@ import { defaultPrompt } from '../domain/default-prompts.ts';
 import { InvalidInput, NotFound, Unavailable, Violations } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { PROMPT_TYPES, type CapturePolicy, type PromptType } from '../domain/prompt-type.ts';
-import { DEFAULT_CHANNEL, type RouteAnswer, type TenantScope } from '../domain/route-map.ts';
+import { DEFAULT_CHANNEL, type RouteAnswer, type RouteMap, type TenantScope } from '../domain/route-map.ts';
 import { variableViolations } from '../domain/variables.ts';
-import { findExactVersion, loadedPointers, versionNotFound } from './exact-version.ts';
+import { findExactVersion, noPointers, versionNotFound } from './exact-version.ts';
 import { checkRenderInput, type RenderInput, type RenderTarget } from './render-input.ts';
-import type { CompiledBundles, PinnedVersions, RenderClock, RenderObserver, Routes } from './render-ports.ts';
+import type {
+  CompiledBundles,
+  LastPointer,
+  LastPointers,
+  PinnedVersions,
+  RenderClock,
+  RenderObserver,
+  Routes,
+} from './render-ports.ts';
 import {
   fallbackUsed,
   pointersUnverified,
@@ -82,6 +90,15 @@ const UNLOADED_SCOPE: TenantScope = Object.freeze({ known: true, variables: {}, 
 const NO_VALUES: JsonObject = Object.freeze({});
 const NO_MESSAGES: ReadonlyMap<string, readonly Message[]> = new Map();
 
+/** What this replica knows when it resolves a render: its own pointers, else one that another replica left behind. */
+interface Known {
+  readonly map: RouteMap | undefined;
+  readonly last: LastPointer | undefined;
+  readonly seq: number;
+  readonly scope: TenantScope;
+  readonly verified: boolean;
+}
+
 /** What answers a render, and how it was found. */
 interface Found {
   readonly answer: Omit<RouteAnswer, 'channel' | 'revision'>;
@@ -103,6 +120,7 @@ export class RendererService {
   readonly #routes: Routes;
   readonly #bundles: CompiledBundles;
   readonly #versions: PinnedVersions;
+  readonly #lastPointers: LastPointers;
   readonly #receipts: ReceiptSink;
   readonly #observer: RenderObserver;
   readonly #clock: RenderClock;
@@ -112,6 +130,7 @@ export class RendererService {
     routes: Routes;
     bundles: CompiledBundles;
     versions: PinnedVersions;
+    lastPointers: LastPointers;
     receipts: ReceiptSink;
     observer: RenderObserver;
     clock: RenderClock;
@@ -119,6 +138,7 @@ export class RendererService {
     this.#routes = parts.routes;
     this.#bundles = parts.bundles;
     this.#versions = parts.versions;
+    this.#lastPointers = parts.lastPointers;
     this.#receipts = parts.receipts;
     this.#observer = parts.observer;
     this.#clock = parts.clock;
@@ -139,15 +159,14 @@ export class RendererService {
     const target = input.target!;
     if (input.minSeq > 0) await this.#waitFor(input.minSeq, call);
 
-    const map = this.#routes.loaded;
-    const seq = map?.seq ?? 0;
-    const scope = map?.scope(input.tenant) ?? UNLOADED_SCOPE;
-    const verified = startedAt - this.#routes.verifiedAt <= STALE_AFTER_MS;
+    const last = this.#routes.loaded === undefined ? await this.#lastPointer(input, target) : undefined;
+    const known = this.#known(input.tenant, last);
+    const { seq, scope } = known;
     const warnings: Warning[] = [];
     if (!scope.known) warnings.push(tenantUnknown(input.tenant));
-    if (!verified) warnings.push(pointersUnverified(seq));
+    if (!known.verified) warnings.push(pointersUnverified(seq));
 
-    const { bundle, found } = await this.#prompt(call, input, target, scope, verified, warnings);
+    const { bundle, found } = await this.#prompt(call, input, target, known, warnings);
     const values = bundle?.variables.resolve(scope.variables, input.variables);
     if (values) {
       const problems = variableViolations(values);
@@ -231,19 +250,37 @@ export class RendererService {
     );
   }
 
+  /** What another replica left behind of a render by type; there are pointers for the default channel only. */
+  async #lastPointer(input: RenderInput, target: RenderTarget): Promise<LastPointer | undefined> {
+    if (!('type' in target) || channelOf(input, target) !== DEFAULT_CHANNEL) return undefined;
+    return this.#lastPointers.find(input.tenant, target.type);
+  }
+
+  /** Read at once, so that all of it is of one version. Loaded pointers are better than one that was left behind. */
+  #known(tenant: string, lastPointer: LastPointer | undefined): Known {
+    const map = this.#routes.loaded;
+    const last = map === undefined ? lastPointer : undefined;
+    return {
+      map,
+      last,
+      seq: map?.seq ?? last?.seq ?? 0,
+      scope: map?.scope(tenant) ?? last?.scope ?? UNLOADED_SCOPE,
+      verified: this.#routes.unverifiedMs() <= STALE_AFTER_MS,
+    };
+  }
+
   /** What is to be rendered: the answer's snapshot, or else the built-in default, or nothing but the fallback text. */
   async #prompt(
     call: RenderCall,
     input: RenderInput,
     target: RenderTarget,
-    scope: TenantScope,
-    verified: boolean,
+    known: Known,
     warnings: Warning[],
   ): Promise<Prompt> {
     let away: Unavailable | undefined;
     try {
       const until = this.#until(call, LOOKUP_WAIT_MS);
-      const found = await this.#within(until, this.#find(input, target, verified));
+      const found = await this.#within(until, this.#find(input, target, known));
       if (found) return { bundle: await this.#within(until, this.#bundles.get(found.answer.bundleHash)), found };
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
@@ -251,7 +288,7 @@ export class RendererService {
     }
     const byType = 'type' in target;
     if (input.fallbackText === '' && !byType) {
-      throw away ?? (scope.known ? notAnswered(input, target) : new NotFound('tenant', input.tenant));
+      throw away ?? (known.scope.known ? notAnswered(input, target) : new NotFound('tenant', input.tenant));
     }
     const answeredWith = input.fallbackText === '' ? 'default' : 'text';
     const subject = byType ? target.type : target.bundleId;
@@ -283,24 +320,28 @@ export class RendererService {
     }
   }
 
-  async #find(input: RenderInput, target: RenderTarget, verified: boolean): Promise<Found | undefined> {
-    const map = loadedPointers(this.#routes);
+  /** @throws Unavailable if this replica has no pointers that could tell */
+  async #find(input: RenderInput, target: RenderTarget, known: Known): Promise<Found | undefined> {
     const { tenant } = input;
+    const { map, last, verified } = known;
+    if (map === undefined && last === undefined) throw noPointers();
     if ('bundleId' in target && target.version !== undefined) {
       const { bundleId, version } = target;
-      const pinned = await findExactVersion(map, this.#versions, { tenant, bundleId, version });
+      const pinned = await findExactVersion(map!, this.#versions, { tenant, bundleId, version });
       const source = verified ? 'PINNED' : 'STALE';
       return pinned && { answer: { ...pinned, bundleId, version }, channel: '', revision: 0, source };
     }
     const channel = channelOf(input, target);
-    const answer =
-      'type' in target
-        ? map.resolveType(tenant, target.type, channel)
-        : map.resolveBundle(tenant, target.bundleId, channel);
+    const answer = map ? resolve(map, tenant, target, channel) : last!.answer;
     if (answer === undefined) return undefined;
     const own = answer.tenant === tenant ? 'ACTIVE' : 'INHERITED';
     return { answer, channel, revision: answer.revision, source: verified ? own : 'STALE' };
   }
+}
+
+function resolve(map: RouteMap, tenant: string, target: RenderTarget, channel: string): RouteAnswer | undefined {
+  if ('type' in target) return map.resolveType(tenant, target.type, channel);
+  return map.resolveBundle(tenant, target.bundleId, channel);
 }
 
 /** The channel that a render reads; an exact version reads none. */

@@ -17,6 +17,8 @@ export interface DatabaseConfig {
   readonly poolWaitMs: number;
   /** Longest run of a statement whose call sets no deadline, in milliseconds. */
   readonly statementTimeoutMs: number;
+  /** Every statement runs in a READ ONLY transaction: for a read replica. */
+  readonly readOnly?: boolean;
   /** Told how long each statement took, failed ones included. */
   readonly onQuery: (seconds: number) => void;
 }
@@ -30,14 +32,18 @@ export type EntityAccess = <T>(statements: (em: EntityManager) => Promise<T>) =>
 /** The server's sessions: all run as role `platen_server`, which owns nothing, in UTC. */
 export class Database {
   readonly #orm: MikroORM;
+  readonly #readOnly: boolean;
 
-  constructor(orm: MikroORM) {
+  constructor(orm: MikroORM, readOnly: boolean) {
     this.#orm = orm;
+    this.#readOnly = readOnly;
   }
 
-  /** Runs statements outside a transaction. */
+  /** Runs statements outside a transaction; if they may only read, in one that says so. */
   readonly access: EntityAccess = async (statements) => {
     try {
+      // Not by a setting of the session: a pooler may drop that, and no start waits for a read replica to check it.
+      if (this.#readOnly) return await this.transaction(statements);
       return await statements(this.#orm.em.fork());
     } catch (error) {
       throw domainError(error);
@@ -55,7 +61,9 @@ export class Database {
       // Not em.transactional: its Kysely transactions keep their place in the pool if the rollback fails, so that each
       // connection lost during a transaction would shrink the pool for good.
       const connection = this.#orm.em.getConnection().getClient();
-      return await connection.transaction().execute(async (context) => {
+      const transaction = connection.transaction();
+      const begun = this.#readOnly ? transaction.setAccessMode('read only') : transaction;
+      return await begun.execute(async (context) => {
         const em = this.#orm.em.fork();
         em.setTransactionContext(context);
         try {
@@ -118,7 +126,7 @@ export async function openDatabase(config: DatabaseConfig): Promise<Database> {
     },
     onCreateConnection: async (connection) => observe(connection as Connection, config.onQuery),
   });
-  return new Database(orm);
+  return new Database(orm, config.readOnly ?? false);
 }
 
 /** The name of the database in a URL. */

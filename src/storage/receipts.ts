@@ -69,10 +69,10 @@ export class PostgresReceipts implements ReceiptSink {
     this.#now = now;
   }
 
-  /** @throws Unavailable DATABASE_UNAVAILABLE if it is not in the chain in time, or too many wait */
+  /** @throws Unavailable DATABASE_UNAVAILABLE if it is not in the chain in time, OVERLOADED if too many wait */
   async write(receipt: ReceiptRecord, inputs: CapturedInputs | undefined, until: number): Promise<void> {
     if (this.#queue.size >= this.#config.queueMax) {
-      throw new Unavailable('DATABASE_UNAVAILABLE', `${this.#queue.size} receipts wait already`, RETRY_DELAY_MS);
+      throw new Unavailable('OVERLOADED', `${this.#queue.size} receipts wait already`, RETRY_DELAY_MS);
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const pending: Pending = { receipt, day: dayOf(receipt.renderId), inputs, failure: undefined, resolve, reject };

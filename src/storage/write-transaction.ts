@@ -41,10 +41,14 @@ export class PostgresWriteTransaction extends PostgresStores implements WriteTra
   readonly #em: EntityManager;
   readonly #call: WriteCall;
   readonly #bound: () => Promise<void>;
+  readonly #now: () => Date;
   #head: ChainHead | undefined;
 
-  /** @param bound fails if the call is over; else bounds the statements to come to what is left of its deadline */
-  constructor(em: EntityManager, call: WriteCall, time: Date, bound: () => Promise<void>) {
+  /**
+   * @param time when the transaction began
+   * @param bound fails if the call is over; else bounds the statements to come to what is left of its deadline
+   */
+  constructor(em: EntityManager, call: WriteCall, time: Date, bound: () => Promise<void>, now: () => Date) {
     super(async (statements) => {
       await bound();
       return statements(em);
@@ -53,6 +57,7 @@ export class PostgresWriteTransaction extends PostgresStores implements WriteTra
     this.#em = em;
     this.#call = call;
     this.#bound = bound;
+    this.#now = now;
   }
 
   get actor(): string {
@@ -197,7 +202,8 @@ export class PostgresWriteTransaction extends PostgresStores implements WriteTra
     const change = {
       ...entry,
       seq: head.seq + 1,
-      time: this.time,
+      // Under the lock on the head, so that on one clock times follow seq however long the locks were waited for.
+      time: this.#now(),
       actor: this.actor,
       requestId: this.#call.requestId,
       traceId: this.#call.traceId,

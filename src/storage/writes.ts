@@ -30,13 +30,18 @@ interface Outcome<T> {
   readonly seq: number;
 }
 
+/**
+ * Resolves once this replica's route map has applied the committed change, and rejects if it does not in time.
+ * @param deadline of the write's call, in milliseconds since the epoch
+ */
+export type Applied = (seq: number, deadline: number | undefined) => Promise<void>;
+
 export class PostgresWrites implements Writes {
   readonly #database: Database;
-  readonly #applied: (seq: number) => Promise<void>;
+  readonly #applied: Applied;
   readonly #now: () => Date;
 
-  /** @param applied resolves once this replica's route map has applied the change */
-  constructor(database: Database, applied: (seq: number) => Promise<void>, now: () => Date) {
+  constructor(database: Database, applied: Applied, now: () => Date) {
     this.#database = database;
     this.#applied = applied;
     this.#now = now;
@@ -48,7 +53,7 @@ export class PostgresWrites implements Writes {
     work: (tx: WriteTransaction) => Promise<T>,
   ): Promise<T> {
     const { answer, seq } = await this.#committed(() => this.#attempt(call, repeatable, work));
-    if (seq > 0) await this.#applied(seq);
+    if (seq > 0) await this.#applied(seq, call.deadline);
     return answer;
   }
 
@@ -114,7 +119,7 @@ export class PostgresWrites implements Writes {
     await bound();
     const stored = call.requestId === '' ? undefined : await this.#claim(em, call, repeatable, time);
     if (stored !== undefined) return stored;
-    const tx = new PostgresWriteTransaction(em, call, time, bound);
+    const tx = new PostgresWriteTransaction(em, call, time, bound, this.#now);
     const answer = await work(tx);
     await bound();
     if (call.requestId !== '') {

@@ -21,6 +21,8 @@ collectDefaultMetrics({ register: PROCESS });
  */
 export class Metrics {
   readonly registry = new Registry();
+  #routes: { unverifiedMs(): number } = { unverifiedMs: () => Infinity };
+  #firstLevel: { readonly bytes: number } = { bytes: 0 };
 
   /** Time of one render inside the server, decoding and encoding left out. */
   readonly renderLatency = new Histogram({
@@ -29,18 +31,53 @@ export class Metrics {
     buckets: RENDER_BUCKETS,
     registers: [this.registry],
   });
-  /** Documents found, by cache level. */
+  /** Documents, and hashes of exact versions, that were found, by level and kind. */
   readonly cacheHits = new Counter({
     name: 'bundle_cache_hits_total',
-    help: 'Documents found in a cache, by level.',
-    labelNames: ['level'],
+    help: 'Documents and exact versions found, by level and kind.',
+    labelNames: ['level', 'kind'],
     registers: [this.registry],
   });
-  /** Documents looked for in vain, by cache level. */
+  /** Those looked for in vain, by level and kind. */
   readonly cacheMisses = new Counter({
     name: 'bundle_cache_misses_total',
-    help: 'Documents not found in a cache, by level.',
+    help: 'Documents and exact versions looked for in vain, by level and kind.',
+    labelNames: ['level', 'kind'],
+    registers: [this.registry],
+  });
+  /** What Redis held under keys that it does not belong to, by kind; pointers included. */
+  readonly cacheCorrupt = new Counter({
+    name: 'bundle_cache_corrupt_total',
+    help: 'Values in Redis that were not what their key says, by kind.',
+    labelNames: ['kind'],
+    registers: [this.registry],
+  });
+  readonly redisErrors = new Counter({
+    name: 'platen_redis_errors_total',
+    help: 'Operations of Redis that failed, those not tried included, by operation.',
+    labelNames: ['operation'],
+    registers: [this.registry],
+  });
+  /** Of the guard of each store. */
+  readonly storeBreakerState = new Gauge({
+    name: 'platen_store_breaker_state',
+    help: 'State of the breaker of a store: 0 closed, 1 half open, 2 open.',
+    labelNames: ['store'],
+    registers: [this.registry],
+  });
+  /** Work that a guard refused or gave up. */
+  readonly storeRejections = new Counter({
+    name: 'platen_store_rejections_total',
+    help: 'Work that was refused or given up because a store does not answer, by store and reason.',
+    labelNames: ['store', 'reason'],
+    registers: [this.registry],
+  });
+  /** What the compiled documents take in memory, asked for when metrics are collected. */
+  readonly cacheBytes: Gauge<'level'> = new Gauge({
+    name: 'bundle_cache_bytes',
+    help: 'Bytes that a cache holds, by level.',
     labelNames: ['level'],
+    collect: () => this.cacheBytes.set({ level: 'l1' }, this.#firstLevel.bytes),
     registers: [this.registry],
   });
   /** Renders that failed, by the name of the status code. */
@@ -81,6 +118,24 @@ export class Metrics {
     help: 'The change that this replica has applied last.',
     registers: [this.registry],
   });
+  readonly routeMapLag = new Gauge({
+    name: 'platen_route_map_lag',
+    help: 'Changes that this replica knows of and has not applied yet.',
+    registers: [this.registry],
+  });
+  /** Asked for when metrics are collected, so that it grows while nothing happens; +Inf: nothing is loaded yet. */
+  readonly routeMapUnverified: Gauge = new Gauge({
+    name: 'platen_route_map_unverified_seconds',
+    help: 'Time since the pointers of this replica were last known to be those of the database.',
+    collect: () => this.routeMapUnverified.set(this.#routes.unverifiedMs() / 1_000),
+    registers: [this.registry],
+  });
+  /** The first load counts. */
+  readonly routeMapReloads = new Counter({
+    name: 'platen_route_map_reloads_total',
+    help: 'Times that this replica has loaded all pointers, the first one included.',
+    registers: [this.registry],
+  });
   readonly rpc = new Histogram({
     name: 'platen_rpc_seconds',
     help: 'Time of one call, by RPC and status code.',
@@ -103,6 +158,16 @@ export class Metrics {
     labelNames: ['work', 'reason'],
     registers: [this.registry],
   });
+
+  /** Names the pointers whose proof is told from then on. */
+  watchRoutes(routes: { unverifiedMs(): number }): void {
+    this.#routes = routes;
+  }
+
+  /** Names the first level, whose bytes are told from then on. */
+  watchFirstLevel(cache: { readonly bytes: number }): void {
+    this.#firstLevel = cache;
+  }
 
   /** All metrics in the text format of Prometheus, those of the process included. */
   async text(): Promise<string> {

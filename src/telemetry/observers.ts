@@ -1,21 +1,103 @@
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
-/** Counts what the caches do. */
-export function cacheObserver(metrics: Metrics) {
+const BREAKER_STATES = { closed: 0, half_open: 1, open: 2 };
+/** What fails again within this time is the same outage. */
+const OUTAGE_MS = 60_000;
+
+/** Counts where published content is found, and logs why a read replica is of no use. */
+export function contentObserver(metrics: Metrics, logger: Logger) {
+  const replica = new Outage();
   return {
-    hit: (level: 'l1') => metrics.cacheHits.inc({ level }),
-    miss: (level: 'l1') => metrics.cacheMisses.inc({ level }),
+    hit: (level: string, kind: string) => metrics.cacheHits.inc({ level, kind }),
+    miss: (level: string, kind: string) => metrics.cacheMisses.inc({ level, kind }),
+    corrupt: (kind: string) => metrics.cacheCorrupt.inc({ kind }),
+    replicaFailed: (error: unknown) => {
+      if (replica.begins()) logger.error({ err: error }, 'the read replica cannot be used; the primary is asked');
+    },
   };
 }
 
-/** Measures and logs what the route feed does. */
+/** Measures and counts what the guards of stores do, and logs when a store goes and when it is back. */
+export function guardObserver(metrics: Metrics, logger: Logger) {
+  const away = new Set<string>();
+  return {
+    state: (store: string, state: keyof typeof BREAKER_STATES) => {
+      metrics.storeBreakerState.set({ store }, BREAKER_STATES[state]);
+      if (state === 'open' && !away.has(store)) {
+        away.add(store);
+        logger.warn({ store }, 'a store does not answer; it is left alone, and tried from time to time');
+      }
+      if (state === 'closed' && away.delete(store)) logger.info({ store }, 'the store answers again');
+    },
+    rejected: (store: string, reason: string) => metrics.storeRejections.inc({ store, reason }),
+  };
+}
+
+/** Counts what fails in Redis, and logs what an outage begins with. */
+export function redisObserver(metrics: Metrics, logger: Logger) {
+  const operations = new Outage();
+  const connections = new Outage();
+  return {
+    failed: (operation: string, reason: string) => {
+      metrics.redisErrors.inc({ operation });
+      if (operations.begins()) logger.warn({ operation, reason }, 'Redis cannot be used');
+    },
+    disconnected: (reason: string) => {
+      if (connections.begins()) logger.warn({ reason }, 'no connection to Redis; connecting again');
+    },
+    connected: () => {
+      connections.end();
+      logger.info('connected to Redis');
+    },
+  };
+}
+
+/** Failures that come one soon after the other. */
+class Outage {
+  #last = -Infinity;
+
+  /** Whether the failure that is told is the first of an outage. */
+  begins(): boolean {
+    const now = Date.now();
+    const first = now - this.#last >= OUTAGE_MS;
+    this.#last = now;
+    return first;
+  }
+
+  end(): void {
+    this.#last = -Infinity;
+  }
+}
+
+/** Measures and logs what the route feed does; of an outage, only what is new about it. */
 export function feedObserver(metrics: Metrics, logger: Logger) {
+  const seen = { applied: 0, head: 0 };
+  let outage: string | undefined;
+  const saw = (seqs: Partial<typeof seen>) => {
+    Object.assign(seen, seqs);
+    metrics.routeMapLag.set(Math.max(0, seen.head - seen.applied));
+  };
   return {
     propagated: (seconds: number) => metrics.releasePropagation.observe(Math.max(0, seconds)),
-    applied: (seq: number) => metrics.appliedSeq.set(seq),
-    reloaded: (reason: string) => logger.info({ reason }, 'the route map was loaded'),
-    disconnected: (error: Error) => logger.warn({ err: error }, 'the change log cannot be followed; connecting again'),
+    applied: (seq: number) => {
+      metrics.appliedSeq.set(seq);
+      saw({ applied: seq });
+    },
+    head: (seq: number) => {
+      saw({ head: seq });
+      if (outage !== undefined) logger.info({ seq }, 'the change log is followed again');
+      outage = undefined;
+    },
+    reloaded: (reason: string) => {
+      metrics.routeMapReloads.inc();
+      logger.info({ reason }, 'the route map was loaded');
+    },
+    disconnected: (error: Error) => {
+      if (error.message === outage) return;
+      outage = error.message;
+      logger.warn({ err: error }, 'the change log cannot be followed; connecting again');
+    },
   };
 }
 

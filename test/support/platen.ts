@@ -73,7 +73,7 @@ export class Platen {
   async metric(name: string, labels = ''): Promise<number | undefined> {
     const text = await (await fetch(`${this.httpUrl}/metrics`)).text();
     const line = text.split('\n').find((each) => each.startsWith(name) && each.includes(labels) && !each.startsWith('#'));
-    return line === undefined ? undefined : Number(line.slice(line.lastIndexOf(' ') + 1));
+    return line === undefined ? undefined : Number(line.slice(line.lastIndexOf(' ') + 1).replace('Inf', 'Infinity'));
   }
 
   async stop(): Promise<void> {

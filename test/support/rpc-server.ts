@@ -50,6 +50,7 @@ export function fakeServices(
       render: async (_context, { tenant }) => ({ tenant, text: `hello ${tenant}` }),
       preview: async (_context, { tenant }) => ({ text: `preview for ${tenant}` }),
       checkOutput: async (_context, { tenant }) => ({ tenant, passed: true }),
+      explainRoute: async (_context, { tenant }) => ({ tenant }),
       ...render,
     }),
     serve(TenantService, {

@@ -169,6 +169,8 @@ export enum ErrorReason {
 
   /**
    * UNAVAILABLE. This replica did not apply min_seq before the deadline; google.rpc.RetryInfo says when to try again.
+   * Of a write: it is committed as the change min_seq, and this replica cannot show it yet; a repeat with the same
+   * request_id gets the answer.
    *
    *     {"code": "UNAVAILABLE", "reason": "SEQ_NOT_APPLIED", "metadata": {"min_seq": "812", "applied_seq": "809"}}
    *

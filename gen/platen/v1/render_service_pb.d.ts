@@ -7,7 +7,7 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 import type { BundleDraft, Constraint, Message as Message$1, MessageList, PinnedTemplate, PromptType, Severity, TemplateDraft, Warning } from "./resources_pb.js";
-import type { Value } from "@bufbuild/protobuf/wkt";
+import type { Timestamp, Value } from "@bufbuild/protobuf/wkt";
 
 /**
  * Describes the file platen/v1/render_service.proto.
@@ -878,6 +878,188 @@ export declare type CheckOutputResponse = Message<"platen.v1.CheckOutputResponse
 export declare const CheckOutputResponseSchema: GenMessage<CheckOutputResponse>;
 
 /**
+ * Asks which pointer answers.
+ *
+ * @generated from message platen.v1.ExplainRouteRequest
+ */
+export declare type ExplainRouteRequest = Message<"platen.v1.ExplainRouteRequest"> & {
+  /**
+   * The tenant that the prompt would be for; empty: `default`.
+   *
+   * @generated from field: string tenant = 1;
+   */
+  tenant: string;
+
+  /**
+   * What would be rendered.
+   *
+   * @generated from oneof platen.v1.ExplainRouteRequest.target
+   */
+  target: {
+    /**
+     * A bundle by its id.
+     *
+     * @generated from field: string bundle_id = 2;
+     */
+    value: string;
+    case: "bundleId";
+  } | {
+    /**
+     * Whatever is activated for this type.
+     *
+     * @generated from field: platen.v1.PromptType type = 3;
+     */
+    value: PromptType;
+    case: "type";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * The channel; empty: `production`.
+   *
+   * @generated from field: string channel = 4;
+   */
+  channel: string;
+};
+
+/**
+ * Describes the message platen.v1.ExplainRouteRequest.
+ * Use `create(ExplainRouteRequestSchema)` to create a new message.
+ */
+export declare const ExplainRouteRequestSchema: GenMessage<ExplainRouteRequest>;
+
+/**
+ * One place that is looked at.
+ *
+ * @generated from message platen.v1.RouteStep
+ */
+export declare type RouteStep = Message<"platen.v1.RouteStep"> & {
+  /**
+   * The tenant whose pointer is looked at.
+   *
+   * @generated from field: string tenant = 1;
+   */
+  tenant: string;
+
+  /**
+   * What stands there.
+   *
+   * @generated from field: platen.v1.RouteFinding finding = 2;
+   */
+  finding: RouteFinding;
+
+  /**
+   * The bundle that is looked for, or that the activation names; empty for a tenant that is unknown or activates none.
+   *
+   * @generated from field: string bundle_id = 3;
+   */
+  bundleId: string;
+
+  /**
+   * The channel's revision; 0 where nothing was ever released.
+   *
+   * @generated from field: int32 revision = 4;
+   */
+  revision: number;
+};
+
+/**
+ * Describes the message platen.v1.RouteStep.
+ * Use `create(RouteStepSchema)` to create a new message.
+ */
+export declare const RouteStepSchema: GenMessage<RouteStep>;
+
+/**
+ * The way to an answer.
+ *
+ * @generated from message platen.v1.ExplainRouteResponse
+ */
+export declare type ExplainRouteResponse = Message<"platen.v1.ExplainRouteResponse"> & {
+  /**
+   * The change that this replica has applied.
+   *
+   * @generated from field: int64 seq = 1;
+   */
+  seq: bigint;
+
+  /**
+   * The chain hash of that change: replicas with the same seq and another hash are on different histories.
+   *
+   * @generated from field: string chain_hash = 2;
+   */
+  chainHash: string;
+
+  /**
+   * When this replica's pointers were last proved to be the database's.
+   *
+   * @generated from field: google.protobuf.Timestamp verified_time = 3;
+   */
+  verifiedTime?: Timestamp | undefined;
+
+  /**
+   * What a render would say of its source now: FALLBACK if nothing answers, STALE if the pointers could not be verified
+   * for 3 seconds, else INHERITED or ACTIVE.
+   *
+   * @generated from field: platen.v1.RenderSource source = 4;
+   */
+  source: RenderSource;
+
+  /**
+   * Every place that was looked at, in order; the last one is the one that answers, if one does.
+   *
+   * @generated from field: repeated platen.v1.RouteStep steps = 5;
+   */
+  steps: RouteStep[];
+
+  /**
+   * The tenant whose bundle answers; empty: none does.
+   *
+   * @generated from field: string tenant = 6;
+   */
+  tenant: string;
+
+  /**
+   * The bundle that answers.
+   *
+   * @generated from field: string bundle_id = 7;
+   */
+  bundleId: string;
+
+  /**
+   * Its released version.
+   *
+   * @generated from field: string version = 8;
+   */
+  version: string;
+
+  /**
+   * Hash of its snapshot.
+   *
+   * @generated from field: string bundle_hash = 9;
+   */
+  bundleHash: string;
+
+  /**
+   * The channel that was read.
+   *
+   * @generated from field: string channel = 10;
+   */
+  channel: string;
+
+  /**
+   * The channel's revision.
+   *
+   * @generated from field: int32 revision = 11;
+   */
+  revision: number;
+};
+
+/**
+ * Describes the message platen.v1.ExplainRouteResponse.
+ * Use `create(ExplainRouteResponseSchema)` to create a new message.
+ */
+export declare const ExplainRouteResponseSchema: GenMessage<ExplainRouteResponse>;
+
+/**
  * What a response carries of the rendered prompt.
  *
  * @generated from enum platen.v1.RenderView
@@ -1005,6 +1187,88 @@ export enum TokenEncoding {
 export declare const TokenEncodingSchema: GenEnum<TokenEncoding>;
 
 /**
+ * What was found at one place.
+ *
+ * @generated from enum platen.v1.RouteFinding
+ */
+export enum RouteFinding {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: ROUTE_FINDING_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The tenant does not exist; a render by type goes on as for `default`, one by bundle ends here.
+   *
+   * @generated from enum value: ROUTE_FINDING_TENANT_UNKNOWN = 1;
+   */
+  TENANT_UNKNOWN = 1,
+
+  /**
+   * The tenant activates no bundle for the type, or took its activation back.
+   *
+   * @generated from enum value: ROUTE_FINDING_NOT_ACTIVATED = 2;
+   */
+  NOT_ACTIVATED = 2,
+
+  /**
+   * The tenant's activation names the bundle that is looked for next.
+   *
+   * @generated from enum value: ROUTE_FINDING_ACTIVATED = 3;
+   */
+  ACTIVATED = 3,
+
+  /**
+   * The tenant has no bundle of this id.
+   *
+   * @generated from enum value: ROUTE_FINDING_NO_BUNDLE = 4;
+   */
+  NO_BUNDLE = 4,
+
+  /**
+   * The tenant's bundle is archived.
+   *
+   * @generated from enum value: ROUTE_FINDING_ARCHIVED = 5;
+   */
+  ARCHIVED = 5,
+
+  /**
+   * The tenant's bundle is of another type than the one that is asked for.
+   *
+   * @generated from enum value: ROUTE_FINDING_OTHER_TYPE = 6;
+   */
+  OTHER_TYPE = 6,
+
+  /**
+   * Nothing was released on the channel.
+   *
+   * @generated from enum value: ROUTE_FINDING_NOT_RELEASED = 7;
+   */
+  NOT_RELEASED = 7,
+
+  /**
+   * What was released on the channel was withdrawn.
+   *
+   * @generated from enum value: ROUTE_FINDING_WITHDRAWN = 8;
+   */
+  WITHDRAWN = 8,
+
+  /**
+   * This release answers.
+   *
+   * @generated from enum value: ROUTE_FINDING_ANSWERS = 9;
+   */
+  ANSWERS = 9,
+}
+
+/**
+ * Describes the enum platen.v1.RouteFinding.
+ */
+export declare const RouteFindingSchema: GenEnum<RouteFinding>;
+
+/**
  * RenderService turns released bundles into prompts.
  *
  * @generated from service platen.v1.RenderService
@@ -1040,6 +1304,17 @@ export declare const RenderService: GenService<{
     methodKind: "unary";
     input: typeof CheckOutputRequestSchema;
     output: typeof CheckOutputResponseSchema;
+  },
+  /**
+   * Tells which pointer of this replica answers a render, and why: every place that is looked at, in order. Reads this
+   * replica's memory only, so that replicas can be compared. Renders nothing and leaves no trace.
+   *
+   * @generated from rpc platen.v1.RenderService.ExplainRoute
+   */
+  explainRoute: {
+    methodKind: "unary";
+    input: typeof ExplainRouteRequestSchema;
+    output: typeof ExplainRouteResponseSchema;
   },
 }>;
 

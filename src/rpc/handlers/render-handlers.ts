@@ -2,10 +2,12 @@ import { Violations } from '../../domain/errors.ts';
 import type { OutputCheckService } from '../../services/output-check-service.ts';
 import type { PreviewService } from '../../services/preview-service.ts';
 import type { RendererService } from '../../services/renderer-service.ts';
+import type { RouteService } from '../../services/route-service.ts';
 import { RenderService as RenderRpc } from '../../../gen/platen/v1/render_service_pb.js';
 import { readOutputCheck, writeOutputCheck } from '../mapping/output-check.ts';
 import { readPreview, writePreview } from '../mapping/preview.ts';
 import { readRender, writeRender } from '../mapping/render.ts';
+import { readRoute, writeRoute } from '../mapping/route.ts';
 import { serve, type ServedService } from '../method.ts';
 import { reporting } from '../reporting.ts';
 
@@ -14,6 +16,7 @@ export function renderHandlers(
   renderer: RendererService,
   previews: PreviewService,
   outputs: OutputCheckService,
+  routes: RouteService,
 ): ServedService {
   return serve(RenderRpc, {
     render: async (context, request) => {
@@ -30,5 +33,11 @@ export function renderHandlers(
 
     checkOutput: async (context, request) =>
       writeOutputCheck(await outputs.check(context, readOutputCheck(request))),
+
+    explainRoute: async (_context, request) => {
+      const violations = new Violations();
+      const input = readRoute(violations, request);
+      return writeRoute(routes.explain(input, violations));
+    },
   });
 }

@@ -1,6 +1,7 @@
 import { SEVERITIES } from '../../domain/constraint.ts';
 import type { Violations } from '../../domain/errors.ts';
 import { CAPTURE_POLICIES, PROMPT_TYPES, ROLES } from '../../domain/prompt-type.ts';
+import { ROUTE_FINDINGS } from '../../domain/route-map.ts';
 import { TEMPLATE_SYNTAXES } from '../../domain/template-content.ts';
 import { TOKEN_ENCODINGS } from '../../domain/token-count.ts';
 import { VARIABLE_TYPES } from '../../domain/variable-rules.ts';
@@ -13,7 +14,7 @@ import {
 } from '../../services/stores.ts';
 import type { WarningCode as WarningCodeName } from '../../services/warning.ts';
 import { ChangeAction, EntityKind, ReplayOutcome } from '../../../gen/platen/v1/audit_service_pb.js';
-import { RenderSource, RenderView, TokenEncoding } from '../../../gen/platen/v1/render_service_pb.js';
+import { RenderSource, RenderView, RouteFinding, TokenEncoding } from '../../../gen/platen/v1/render_service_pb.js';
 import {
   CapturePolicy,
   PromptType,
@@ -92,6 +93,7 @@ export const capturePolicies = new EnumTable(CAPTURE_POLICIES, CapturePolicy);
 export const releaseKinds = new EnumTable(RELEASE_KINDS, ReleaseKind);
 export const renderSources = new EnumTable(RENDER_SOURCES, RenderSource);
 export const renderViews = new EnumTable(['TEXT', 'MESSAGES', 'FULL'] as const, RenderView);
+export const routeFindings = new EnumTable(ROUTE_FINDINGS, RouteFinding);
 export const tokenEncodings = new EnumTable(TOKEN_ENCODINGS, TokenEncoding);
 export const warningCodes = new EnumTable(WARNING_CODES, WarningCode);
 export const entityKinds = new EnumTable(ENTITY_KINDS, EntityKind);

@@ -7,6 +7,7 @@ import { Brand } from '../../support/authoring.ts';
 import { DatabaseProxy } from '../../support/database-proxy.ts';
 import { failure, Platen } from '../../support/platen.ts';
 import { createDatabase, type TestDatabase } from '../../support/postgres.ts';
+import { until } from '../../support/until.ts';
 import { byBundle, byType, origin, type RenderInit, retryDelay, warned } from '../../support/rendering.ts';
 
 describe('renders while the database is away', () => {
@@ -14,17 +15,27 @@ describe('renders while the database is away', () => {
   let proxy: DatabaseProxy;
   let platen: Platen;
   let brand: Brand;
+  let other: Brand;
   let held: string;
+  let released: string;
+  /** Released before this replica started, and not rendered since. */
   let unheld: string;
 
   before(async () => {
     database = await createDatabase();
+    const author = await Platen.start(database);
+    other = await Brand.create(author.clients);
+    unheld = (await other.bundle({ draft: 'not held', type: PromptType.GREETING, activate: true })).bundleId;
+    await author.stop();
     proxy = await DatabaseProxy.start(database);
     platen = await Platen.start({ ...database, serverUrl: proxy.url });
     brand = await Brand.create(platen.clients);
     held = (await brand.bundle({ draft: 'held' })).bundleId;
-    unheld = (await brand.bundle({ draft: 'not held', type: PromptType.GREETING, activate: true })).bundleId;
     await render({ tenant: brand.tenant, target: byBundle(held, { version: '1.0.0' }) });
+    const loads = async () => (await platen.metric('bundle_cache_hits_total', 'level="database",kind="document"')) ?? 0;
+    const before = await loads();
+    released = (await brand.bundle({ draft: 'released a moment ago' })).bundleId;
+    await until('the release is loaded ahead', async () => (await loads()) > before);
     proxy.cut();
   });
   after(async () => {
@@ -55,7 +66,7 @@ describe('renders while the database is away', () => {
 
     it('what is not held is unavailable by bundle', async () => {
       for (const at of [{}, { version: '1.0.0' }]) {
-        const ask = () => render({ tenant: brand.tenant, target: byBundle(unheld, at) });
+        const ask = () => render({ tenant: other.tenant, target: byBundle(unheld, at) });
         const { code, reason, retry } = await failure(ask());
         assert.deepEqual([code, reason, retry], ['Unavailable', 'DATABASE_UNAVAILABLE', true]);
         assert.equal(await retryDelay(ask()), 1_000);
@@ -64,9 +75,16 @@ describe('renders while the database is away', () => {
 
     it('unless there is a fallback text', async () => {
       const fallbackText = 'one moment';
-      const answer = await render({ tenant: brand.tenant, target: byBundle(unheld), fallbackText });
+      const answer = await render({ tenant: other.tenant, target: byBundle(unheld), fallbackText });
       assert.equal(answer.text, fallbackText);
       assert.equal(answer.source, RenderSource.FALLBACK);
+    });
+  });
+
+  describe('A released version is loaded ahead', () => {
+    it('so that it is held when the database goes away before its first render', async () => {
+      const answer = await render({ tenant: brand.tenant, target: byBundle(released) });
+      assert.equal(answer.text, 'released a moment ago');
     });
   });
 
@@ -74,7 +92,7 @@ describe('renders while the database is away', () => {
     it('the built-in default stands in, with a log and a metric', async () => {
       const reason = 'stores_unavailable';
       const before = (await platen.metric('prompt_fallback_total', `reason="${reason}"`)) ?? 0;
-      const answer = await render({ tenant: brand.tenant, target: byType(PromptType.GREETING) });
+      const answer = await render({ tenant: other.tenant, target: byType(PromptType.GREETING) });
       assert.equal(answer.bundleHash, defaultPrompt('GREETING').hash);
       assert.equal(answer.source, RenderSource.FALLBACK);
       assert.ok(warned(answer.warnings).includes('FALLBACK_USED GREETING'));
@@ -114,7 +132,7 @@ describe('renders while the database is away', () => {
       assert.equal(answer.source, RenderSource.ACTIVE);
       const { receipt } = await platen.clients.audit.getReceipt({ renderId: answer.renderId });
       assert.equal(receipt!.renderedHash, answer.renderedHash);
-      const found = await render({ tenant: brand.tenant, target: byType(PromptType.GREETING) });
+      const found = await render({ tenant: other.tenant, target: byType(PromptType.GREETING) });
       assert.equal(found.text, 'not held');
       await brand.bundle({ id: held, draft: 'moved on', version: '1.1.0' });
       assert.equal((await render(request)).text, 'moved on');

@@ -48,6 +48,7 @@ const EVERYTHING: Script = {
     render: () => ({ text: 'Hi', warnings: [{ code: 1 }] }),
     preview: () => ({ text: 'Hi' }),
     checkOutput: () => ({ passed: true }),
+    explainRoute: () => ({ tenant: 'acme' }),
   },
   audit: {
     listChanges: () => ({ changes: [{ tenant: 'acme' }] }),
@@ -88,6 +89,7 @@ const COMMANDS = [
   'release withdraw welcome',
   'release rollback welcome',
   'release list welcome',
+  'route explain --type GREETING',
   'render --type GREETING',
   'preview --bundle welcome',
   'audit changes',

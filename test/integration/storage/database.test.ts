@@ -31,17 +31,21 @@ function terminateSessions(): Promise<unknown> {
   );
 }
 
-beforeEach(async () => {
-  test = await createDatabase();
-  database = await openServerDatabase(test, { poolMax: 2 });
-});
+function useDatabase(): void {
+  beforeEach(async () => {
+    test = await createDatabase();
+    database = await openServerDatabase(test, { poolMax: 2 });
+  });
 
-afterEach(async () => {
-  await database.close();
-  await test.drop();
-});
+  afterEach(async () => {
+    await database.close();
+    await test.drop();
+  });
+}
 
 describe('Overload asks for a retry', () => {
+  useDatabase();
+
   it('no connection in the time to wait for one', async () => {
     const narrow = await openServerDatabase(test, { poolMax: 1, poolWaitMs: 50 });
     const gate = Promise.withResolvers<void>();
@@ -65,6 +69,8 @@ describe('Overload asks for a retry', () => {
 });
 
 describe('Losing a store never flips health', () => {
+  useDatabase();
+
   it('idle connections that the database ends are replaced', async () => {
     await Promise.all([select(), select()]);
     await terminateSessions();
@@ -103,6 +109,8 @@ describe('Losing a store never flips health', () => {
 });
 
 describe('The server role owns no table', () => {
+  useDatabase();
+
   it('sessions that do not run as it are found out', async () => {
     await database.requireServerRole();
     const { serverUrl } = test;
@@ -111,7 +119,7 @@ describe('The server role owns no table', () => {
       dbName: databaseName(serverUrl),
       driverOptions: { connectionString: serverUrl },
     });
-    const pooled = new Database(orm);
+    const pooled = new Database(orm, false);
     const login = new URL(serverUrl).username;
     await assert.rejects(pooled.requireServerRole(), {
       message:
@@ -123,6 +131,8 @@ describe('The server role owns no table', () => {
 });
 
 describe('Metrics keep their names', () => {
+  useDatabase();
+
   it('each statement is measured, failed ones and begin and commit included', async () => {
     const seconds: number[] = [];
     const measured = await openServerDatabase(test, { onQuery: (duration) => seconds.push(duration) });
@@ -132,6 +142,25 @@ describe('Metrics keep their names', () => {
     await measured.close();
     assert.equal(seconds.length, 5);
     assert.ok(seconds.every((duration) => duration > 0 && duration < 20));
+  });
+});
+
+describe('A document falls through the levels', () => {
+  useDatabase();
+
+  it('sessions of a read replica only read, whatever settings a pooler drops', async () => {
+    const reader = await openServerDatabase(test, { readOnly: true });
+    const access = () =>
+      reader.access((em) => em.execute<{ mode: string }[]>(`select current_setting('transaction_read_only') as mode`));
+    assert.deepEqual(await Promise.all([access(), access()]), [[{ mode: 'on' }], [{ mode: 'on' }]]);
+    const write = `insert into request values ('c', 'r', 'i', 'f', '', 0, now())`;
+    await assert.rejects(
+      reader.access((em) => em.execute(write)),
+      (error) => driverCode((error as Unavailable).cause) === '25006',
+    );
+    await assert.rejects(reader.access((em) => em.execute('select nothing')), /nothing/);
+    await reader.close();
+    await database.access((em) => em.execute(write));
   });
 });
 

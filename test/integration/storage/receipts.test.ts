@@ -354,6 +354,8 @@ describe('A lost receipt is counted and told', () => {
     const write = () => narrow.write(receiptRecord(today), undefined, Infinity);
     const results = await Promise.allSettled([write(), write(), write()]);
     assert.deepEqual(results.map(({ status }) => status), ['fulfilled', 'fulfilled', 'rejected']);
+    const [, , refused] = results as PromiseRejectedResult[];
+    assert.equal((refused!.reason as Unavailable).reason, 'OVERLOADED');
   });
 
   it('a connection that is lost meanwhile loses no receipt', async () => {

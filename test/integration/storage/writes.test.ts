@@ -91,6 +91,18 @@ describe('Changes are gapless in commit order', () => {
     assert.deepEqual(registry.applied, [Number(seqs[2])]);
   });
 
+  it('the time of a change is when it took its seq, however long it waited, so that times follow seqs', async () => {
+    const first = held(appendOne);
+    await first.holding;
+    const second = registry.write(appendOne);
+    await someoneWaits();
+    now = new Date(now.getTime() + HOUR);
+    first.release();
+    const change = await registry.stores.changes.find(Number(await second));
+    assert.deepEqual(change?.time, now);
+    await first.done;
+  });
+
   it('a write without an effect waits for nothing', async () => {
     registry.applied.length = 0;
     assert.equal(await registry.write(async (tx) => tx.actor), 'admin');

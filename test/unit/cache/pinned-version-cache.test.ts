@@ -1,51 +1,61 @@
 import assert from 'node:assert/strict';
 import { PinnedVersionCache } from '../../../src/cache/pinned-version-cache.ts';
-import type { BundleStore } from '../../../src/services/stores.ts';
+import { Unavailable } from '../../../src/domain/errors.ts';
+import { away, ContentCounts, FakeContent } from '../../support/cache/fake-content.ts';
 
-/** Bundle versions that count how often they are asked for. */
-class Versions implements Pick<BundleStore, 'versionHashes'> {
-  asked = 0;
-  readonly held: Record<string, string> = {};
+let content: FakeContent;
+let counts: ContentCounts;
+let cache: PinnedVersionCache;
 
-  versionHashes(tenants: readonly string[], id: string, version: string) {
-    this.asked += 1;
-    const found = tenants.map((tenant) => ({ tenant, bundleHash: this.held[`${tenant}/${id}@${version}`] ?? '' }));
-    return Promise.resolve(found.filter(({ bundleHash }) => bundleHash !== ''));
-  }
+function useCache(): void {
+  beforeEach(() => {
+    content = new FakeContent();
+    counts = new ContentCounts();
+    cache = new PinnedVersionCache(content, counts, 10);
+  });
 }
 
 describe('One flight loads a key', () => {
+  useCache();
+
   it('of an exact version, however many wait for it', async () => {
-    const versions = new Versions();
-    versions.held['default/hello@1.0.0'] = 'default-hash';
-    const cache = new PinnedVersionCache(versions, 10);
+    content.putVersion('default/hello@1.0.0', 'default-hash');
     const candidates = [
       { tenant: 'acme', versions: 1 },
       { tenant: 'default', versions: 1 },
     ];
     const all = await Promise.all(Array.from({ length: 200 }, () => cache.find(candidates, 'hello', '1.0.0')));
     for (const found of all) assert.deepEqual(found, { tenant: 'default', bundleHash: 'default-hash' });
-    assert.equal(versions.asked, 2);
+    assert.deepEqual(content.asked, ['acme/hello@1.0.0', 'default/hello@1.0.0']);
   });
 
   it('and who knows of more versions does not wait for an answer as of fewer', async () => {
-    const versions = new Versions();
-    const cache = new PinnedVersionCache(versions, 10);
+    const gate = Promise.withResolvers<void>();
+    content.gate = gate.promise;
     const before = cache.find([{ tenant: 'acme', versions: 1 }], 'hello', '2.0.0');
-    versions.held['acme/hello@2.0.0'] = 'acme-hash';
     const after = cache.find([{ tenant: 'acme', versions: 2 }], 'hello', '2.0.0');
+    assert.equal(content.asked.length, 2);
+    gate.resolve();
     assert.equal(await before, undefined);
-    assert.deepEqual(await after, { tenant: 'acme', bundleHash: 'acme-hash' });
-    assert.equal(versions.asked, 2);
+    assert.equal(await after, undefined);
+  });
+
+  it('and a failed flight is not held', async () => {
+    content.failure = away();
+    const find = () => cache.find([{ tenant: 'acme', versions: 1 }], 'hello', '1.0.0');
+    await assert.rejects(find(), Unavailable);
+    content.failure = undefined;
+    content.putVersion('acme/hello@1.0.0', 'acme-hash');
+    assert.deepEqual(await find(), { tenant: 'acme', bundleHash: 'acme-hash' });
   });
 });
 
 describe('An exact version is pinned', () => {
+  useCache();
+
   it('to the nearest tenant that has it, and is asked for once', async () => {
-    const versions = new Versions();
-    versions.held['acme/hello@1.0.0'] = 'acme-hash';
-    versions.held['default/hello@1.0.0'] = 'default-hash';
-    const cache = new PinnedVersionCache(versions, 10);
+    content.putVersion('acme/hello@1.0.0', 'acme-hash');
+    content.putVersion('default/hello@1.0.0', 'default-hash');
     const candidates = [
       { tenant: 'acme', versions: 1 },
       { tenant: 'default', versions: 1 },
@@ -53,27 +63,26 @@ describe('An exact version is pinned', () => {
     for (let count = 0; count < 3; count += 1) {
       assert.deepEqual(await cache.find(candidates, 'hello', '1.0.0'), { tenant: 'acme', bundleHash: 'acme-hash' });
     }
-    assert.equal(versions.asked, 1);
+    assert.deepEqual(content.asked, ['acme/hello@1.0.0']);
+    assert.deepEqual(counts.told, ['miss l1 version', 'hit l1 version', 'hit l1 version']);
   });
 
   it('is looked for again only once the bundle has more versions', async () => {
-    const versions = new Versions();
-    versions.held['default/hello@2.0.0'] = 'default-hash';
-    const cache = new PinnedVersionCache(versions, 10);
+    content.putVersion('default/hello@2.0.0', 'default-hash');
     const candidates = (count: number) => [
       { tenant: 'acme', versions: count },
       { tenant: 'default', versions: 5 },
     ];
     assert.equal((await cache.find(candidates(1), 'hello', '2.0.0'))?.tenant, 'default');
     assert.equal((await cache.find(candidates(1), 'hello', '2.0.0'))?.tenant, 'default');
-    assert.equal(versions.asked, 2);
-    versions.held['acme/hello@2.0.0'] = 'acme-hash';
+    assert.equal(content.asked.length, 2);
+    content.putVersion('acme/hello@2.0.0', 'acme-hash');
     assert.equal((await cache.find(candidates(2), 'hello', '2.0.0'))?.tenant, 'acme');
-    assert.equal(versions.asked, 3);
+    assert.equal(content.asked.length, 3);
+    assert.equal(counts.count('hit l1 version'), 2);
   });
 
   it('is nothing where no candidate has it', async () => {
-    const cache = new PinnedVersionCache(new Versions(), 10);
     assert.equal(await cache.find([], 'hello', '1.0.0'), undefined);
     assert.equal(await cache.find([{ tenant: 'default', versions: 1 }], 'hello', '1.0.0'), undefined);
   });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { RouteMap, type RouteChange, type RouteSnapshot } from '../../../src/domain/route-map.ts';
+import { createHash } from 'node:crypto';
+import { RouteMap, type RouteChange, type RouteSnapshot, type RouteStep } from '../../../src/domain/route-map.ts';
 import type { PromptType } from '../../../src/domain/prompt-type.ts';
 import { tenantDocument, type TenantContent } from '../../../src/domain/tenant.ts';
 
@@ -14,6 +15,11 @@ const EMPTY: RouteSnapshot = {
 
 function document(content: Partial<TenantContent>): string {
   return tenantDocument({ parent: '', displayName: '', variables: {}, capturePolicy: 'VARIABLES', ...content }).text;
+}
+
+/** The bundle_hash of a version, in these tests. */
+function hashOf(tenant: string, bundleId: string, version: string): string {
+  return createHash('sha256').update(`${tenant} ${bundleId} ${version}`).digest('hex');
 }
 
 /** A route map that is written to as the change log would. */
@@ -49,7 +55,7 @@ class Log {
   }
 
   release(tenant: string, entityId: string, channel: string, revision: number, version: string): void {
-    const targets = version ? [{ version, bundle_hash: `${tenant}-${entityId}-${version}`, weight: 100 }] : [];
+    const targets = version ? [{ version, bundle_hash: hashOf(tenant, entityId, version), weight: 100 }] : [];
     const action = version ? 'RELEASE' : 'WITHDRAW';
     this.append({ action, tenant, entityId, detail: { channel, revision, targets } });
   }
@@ -84,7 +90,7 @@ describe('The nearest tenant that answers serves the bundle', () => {
       tenant: 'acme-kids',
       bundleId: 'hello',
       version: '2.0.0',
-      bundleHash: 'acme-kids-hello-2.0.0',
+      bundleHash: hashOf('acme-kids', 'hello', '2.0.0'),
       channel: 'production',
       revision: 1,
     });
@@ -253,7 +259,7 @@ describe('The map loads in one snapshot', () => {
           bundleId: 'hello',
           channel: 'production',
           revision: 1,
-          targets: [{ version: '1.0.0', bundleHash: 'default-hello-1.0.0' }],
+          targets: [{ version: '1.0.0', bundleHash: hashOf('default', 'hello', '1.0.0') }],
         },
       ],
       activations: [{ tenant: 'acme', type: 'GREETING', bundleId: 'hello' }],
@@ -271,5 +277,79 @@ describe('The map loads in one snapshot', () => {
       assert.deepEqual(loaded.scope(tenant).variables, log.map.scope(tenant).variables);
     }
     assert.equal(loaded.seq, log.map.seq);
+  });
+});
+
+describe('A route can be explained', () => {
+  let lines: string[];
+  const trace = ({ tenant, finding, bundleId, revision }: RouteStep): void => {
+    lines.push([tenant, finding, bundleId, revision].filter(Boolean).join(' '));
+  };
+
+  beforeEach(() => {
+    lines = [];
+  });
+
+  it('by the activations and, for each, the bundles that are looked at', () => {
+    const log = family();
+    log.activate('default', 'GREETING', 'hello');
+    log.bundle('acme', 'welcome', 'GREETING');
+    log.bundle('acme-kids', 'welcome', 'FAREWELL');
+    log.activate('acme', 'GREETING', 'welcome');
+    log.bundle('acme', 'hello', 'GREETING');
+    log.release('acme', 'hello', 'production', 1, '1.0.0');
+    log.release('acme', 'hello', 'production', 2, '');
+    const answer = log.map.resolveType('acme-kids', 'GREETING', 'production', trace);
+    assert.deepEqual(lines, [
+      'acme-kids NOT_ACTIVATED',
+      'acme ACTIVATED welcome',
+      'acme-kids OTHER_TYPE welcome',
+      'acme NOT_RELEASED welcome',
+      'default NO_BUNDLE welcome',
+      'default ACTIVATED hello',
+      'acme-kids NO_BUNDLE hello',
+      'acme WITHDRAWN hello 2',
+      'default ANSWERS hello 1',
+    ]);
+    assert.deepEqual(answer, log.map.resolveType('acme-kids', 'GREETING', 'production'));
+  });
+
+  it('by the bundles alone where one is asked for', () => {
+    const log = family();
+    log.bundle('acme', 'hello', 'GREETING');
+    log.archive('acme', 'hello');
+    log.map.resolveBundle('acme', 'hello', 'production', trace);
+    assert.deepEqual(lines, ['acme ARCHIVED hello', 'default ANSWERS hello 1']);
+  });
+
+  it('where nothing answers, by everything that does not', () => {
+    const log = family();
+    log.activate('default', 'GREETING', 'hello');
+    log.activate('default', 'GREETING', '');
+    assert.equal(log.map.resolveType('default', 'GREETING', 'production', trace), undefined);
+    assert.equal(log.map.resolveBundle('default', 'hello', 'beta', trace), undefined);
+    assert.deepEqual(lines, ['default NOT_ACTIVATED', 'default NOT_RELEASED hello']);
+  });
+
+  it('for an unknown tenant: by type it goes on at the root, by bundle it ends', () => {
+    const log = family();
+    log.activate('default', 'GREETING', 'hello');
+    log.map.resolveType('nobody', 'GREETING', 'production', trace);
+    log.map.resolveBundle('nobody', 'hello', 'production', trace);
+    assert.deepEqual(lines, [
+      'nobody TENANT_UNKNOWN',
+      'default ACTIVATED hello',
+      'default ANSWERS hello 1',
+      'nobody TENANT_UNKNOWN',
+    ]);
+  });
+});
+
+describe('The tree of tenants is in the map', () => {
+  it('as every tenant, and the way from each to the root', () => {
+    const { map } = family();
+    assert.deepEqual([...map.tenants()].toSorted(), ['acme', 'acme-kids', 'default']);
+    assert.deepEqual(map.lineage('acme-kids'), ['acme-kids', 'acme', 'default']);
+    assert.deepEqual(map.lineage('nobody'), ['default']);
   });
 });

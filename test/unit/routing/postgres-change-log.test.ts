@@ -1,19 +1,42 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type AddressInfo, type Server } from 'node:net';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { postgresChangeLog } from '../../../src/routing/postgres-change-log.ts';
+import { until } from '../../support/until.ts';
 
-/** AuthenticationOk and ReadyForQuery, as PostgreSQL sends them. */
-const WELCOME = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0, 0x5a, 0, 0, 0, 5, 0x49]);
+const READY = message('Z', 'I');
+/** AuthenticationOk, then ready for a query. */
+const WELCOME = Buffer.concat([message('R', '\0\0\0\0'), READY]);
+const DONE = Buffer.concat([message('C', 'DONE\0'), READY]);
+const REFUSED = Buffer.concat([message('E', 'SERROR\0C25006\0Mcannot execute LISTEN during recovery\0\0'), READY]);
+/** The parts of an answer to a prepared query: parsed, bound, nothing described. */
+const PREPARED = ['1', '2', 'n'].map((type) => message(type, ''));
+const NO_ROWS = Buffer.concat([...PREPARED, message('C', 'SELECT 0\0'), READY]);
+
+/** A message as PostgreSQL sends it (Frontend/Backend Protocol, message formats). */
+function message(type: string, body: string): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(body.length + 4);
+  return Buffer.concat([Buffer.from(type), length, Buffer.from(body, 'latin1')]);
+}
 
 describe('A silent connection is caught up', () => {
   let server: Server;
+  let sockets: Socket[];
+  /** What the database does with what it is sent after the start of the session. */
+  let answer: (socket: Socket, received: Buffer) => void;
+  let lost: Error[];
 
   beforeEach(async () => {
+    sockets = [];
+    lost = [];
+    answer = (socket) => socket.write(DONE);
     server = createServer((socket) => {
+      sockets.push(socket);
+      socket.on('error', () => {});
       socket.once('data', () => {
         socket.write(WELCOME);
-        socket.once('data', () => socket.destroy());
+        socket.on('data', (received) => answer(socket, received));
       });
     });
     await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -21,13 +44,53 @@ describe('A silent connection is caught up', () => {
 
   afterEach(() => {
     server.close();
+    for (const socket of sockets) socket.destroy();
   });
 
-  it('and one that is cut before it listens has failed to open, and is not reported as lost too', async () => {
+  function open(signal: AbortSignal = new AbortController().signal) {
     const { port } = server.address() as AddressInfo;
-    const lost: Error[] = [];
-    const open = postgresChangeLog(`postgres://platen@127.0.0.1:${port}/platen`, 'platen_server');
-    await assert.rejects(open(() => {}, (error) => lost.push(error)), /Connection terminated/);
+    const opening = postgresChangeLog(`postgres://platen@127.0.0.1:${port}/platen`, 'platen_server');
+    return opening(() => {}, (error) => lost.push(error), signal);
+  }
+
+  it('and one that is cut before it listens has failed to open, and is not reported as lost too', async () => {
+    answer = (socket) => socket.destroy();
+    await assert.rejects(open(), /Connection terminated/);
     assert.deepEqual(lost, []);
+  });
+
+  it('a server that refuses to notify, as a standby does, is none to follow', async () => {
+    answer = (socket, received) => socket.write(received.includes('listen') ? REFUSED : DONE);
+    await assert.rejects(open(), { code: '25006' });
+    await until('it is left', () => sockets[0]!.destroyed);
+    assert.deepEqual(lost, []);
+  });
+
+  it('nothing is left of a connection that is given up while it opens', async () => {
+    const caller = new AbortController();
+    answer = () => caller.abort();
+    await assert.rejects(open(caller.signal), /Connection terminated/);
+    await until('it is left', () => sockets[0]!.destroyed);
+    await assert.rejects(open(caller.signal), { name: 'AbortError' });
+    assert.deepEqual([sockets.length, lost], [1, []]);
+  });
+
+  it('one on which nothing arrives is cut, and reported as lost', async () => {
+    const log = await open();
+    answer = () => {};
+    await assert.rejects(log.from(1, 10), /the database was silent for 1000 ms/);
+    assert.deepEqual(lost.map((error) => error.message), ['the database was silent for 1000 ms']);
+    await log.close();
+  });
+
+  it('but not one whose answer is there while the process is too busy to read it', async () => {
+    const log = await open();
+    answer = (socket) => {
+      socket.write(NO_ROWS);
+      for (const end = Date.now() + 1_100; Date.now() < end; );
+    };
+    assert.deepEqual(await log.from(1, 10), []);
+    assert.deepEqual(lost, []);
+    await log.close();
   });
 });

@@ -6,7 +6,14 @@ import { Unavailable } from '../../../src/domain/errors.ts';
 import { RouteMap } from '../../../src/domain/route-map.ts';
 import { tenantDocument } from '../../../src/domain/tenant.ts';
 import type { RenderInput } from '../../../src/services/render-input.ts';
-import type { CompiledBundles, PinnedVersions, RenderObserver, Routes } from '../../../src/services/render-ports.ts';
+import type {
+  CompiledBundles,
+  LastPointer,
+  LastPointers,
+  PinnedVersions,
+  RenderObserver,
+  Routes,
+} from '../../../src/services/render-ports.ts';
 import { RendererService, STALE_AFTER_MS } from '../../../src/services/renderer-service.ts';
 import type { CapturedInputs, ReceiptRecord, ReceiptSink } from '../../../src/services/stores.ts';
 
@@ -43,6 +50,10 @@ class FakeRoutes implements Routes {
   loaded: RouteMap | undefined = routeMap();
   verifiedAt = NOW;
   readonly waits: { seq: number; until: number }[] = [];
+
+  unverifiedMs(): number {
+    return NOW - this.verifiedAt;
+  }
 
   applied(seq: number, until: number): Promise<boolean> {
     this.waits.push({ seq, until });
@@ -82,18 +93,26 @@ const HELD: CompiledBundles = { get: () => compileBundle(HELLO) };
 const PINNED: PinnedVersions = {
   find: ([first]) => Promise.resolve(first && { tenant: first.tenant, bundleHash: HELLO.hash }),
 };
+/** Nobody left any. */
+const NO_POINTERS: LastPointers = { find: () => Promise.resolve(undefined) };
 const NOT_HELD = { get: () => Promise.reject(AWAY), find: () => Promise.reject(AWAY) };
 
 /** A renderer among fakes, whose clock stands at NOW and gains 2 ms with each look at the monotonic one. */
 function renderer(
-  given: { bundles?: CompiledBundles; versions?: PinnedVersions; receipts?: ReceiptSink } = {},
+  given: {
+    bundles?: CompiledBundles;
+    versions?: PinnedVersions;
+    lastPointers?: LastPointers;
+    receipts?: ReceiptSink;
+  } = {},
 ) {
   const routes = new FakeRoutes();
   const observed = new Observed();
   const receipts = new FakeReceipts();
   let ticks = 0;
   const clock = { now: () => NOW, monotonic: () => (ticks += 2), id: () => 'render-1' };
-  const parts = { routes, bundles: HELD, versions: PINNED, receipts, observer: observed, clock, ...given };
+  const held = { bundles: HELD, versions: PINNED, lastPointers: NO_POINTERS };
+  const parts = { routes, ...held, receipts, observer: observed, clock, ...given };
   const service = new RendererService(parts);
   const render = (input: Partial<RenderInput>, deadline?: number) =>
     service.render({ caller: 'key:1', traceId: 'trace', deadline, signal: GONE_NEVER }, { ...ASKED, ...input });
@@ -156,6 +175,76 @@ describe('A render by type never fails for want of a prompt', () => {
   });
 });
 
+describe('Redis pointers are a last resort', () => {
+  const answer = { tenant: 'default', bundleId: 'hello', version: '1.0.0', bundleHash: HELLO.hash } as const;
+  const pointer: LastPointer = {
+    seq: 5,
+    answer: { ...answer, channel: 'production', revision: 3 },
+    scope: { known: true, variables: { name: 'Acme of old' }, capturePolicy: 'VARIABLES' },
+  };
+
+  /** A replica that has loaded no pointers, where another one left some behind. */
+  function starting(left: LastPointer | undefined) {
+    const asked: string[] = [];
+    const find: LastPointers['find'] = (tenant, type) => {
+      asked.push(`${tenant} ${type}`);
+      return Promise.resolve(left);
+    };
+    const parts = renderer({ lastPointers: { find } });
+    parts.routes.loaded = undefined;
+    parts.routes.verifiedAt = 0;
+    return { ...parts, asked };
+  }
+
+  it('a replica that has none of its own answers by type from them, always STALE', async () => {
+    const { receipts, render, asked } = starting(pointer);
+    const { text, source, seq, revision, channel, warnings } = await render(BY_TYPE);
+    assert.deepEqual([text, source, seq, revision, channel], ['Hello Acme of old', 'STALE', 5, 3, 'production']);
+    assert.deepEqual(warnings.map(({ code, subject }) => `${code} ${subject}`), ['POINTERS_UNVERIFIED 5']);
+    assert.deepEqual(receipts.written[0]!.inputs, { variables: { name: 'Acme of old' } });
+    assert.deepEqual(asked, ['acme GREETING']);
+  });
+
+  it('there are none by bundle, by version, or on another channel', async () => {
+    const { render, asked } = starting(pointer);
+    for (const input of [{}, EXACT]) await assert.rejects(render(input), { reason: 'DATABASE_UNAVAILABLE' });
+    assert.equal((await render({ ...BY_TYPE, channel: 'canary' })).source, 'FALLBACK');
+    assert.deepEqual(asked, []);
+  });
+
+  it('one that says that nothing answers is believed', async () => {
+    const { observed, render } = starting({ ...pointer, answer: undefined });
+    assert.deepEqual([(await render(BY_TYPE)).source, (await render(BY_TYPE)).seq], ['FALLBACK', 5]);
+    assert.equal(observed.fallbacks[0]!.reason, 'nothing_answers');
+  });
+
+  it('where none is held the stores are away', async () => {
+    const { observed, render } = starting(undefined);
+    assert.equal((await render(BY_TYPE)).source, 'FALLBACK');
+    assert.equal(observed.fallbacks[0]!.reason, 'stores_unavailable');
+  });
+
+  it('they are not asked for once pointers are loaded, verified or not', async () => {
+    const { routes, render, asked } = starting(pointer);
+    routes.loaded = routeMap();
+    assert.deepEqual([(await render(BY_TYPE)).text, (await render(BY_TYPE)).source], ['Hello Acme', 'STALE']);
+    assert.deepEqual(asked, []);
+  });
+
+  it('and give way to pointers that are loaded meanwhile', async () => {
+    const parts = renderer({
+      lastPointers: {
+        find: () => {
+          parts.routes.loaded = routeMap();
+          return Promise.resolve(pointer);
+        },
+      },
+    });
+    parts.routes.loaded = undefined;
+    assert.equal((await parts.render(BY_TYPE)).text, 'Hello Acme');
+  });
+});
+
 describe('The source follows one precedence', () => {
   const everySource = [
     [{}, 'INHERITED'],
@@ -207,7 +296,7 @@ describe('One render sees one version of the map', () => {
     const renamed = tenant('acme', 'default', 'Renamed').document;
     const change = { chainHash: '', action: 'UPDATE', entityKind: 'TENANT', tenant: 'acme', entityId: 'acme' };
     routes.loaded!.apply({ ...change, seq: 8, detail: {}, tenantDocument: renamed });
-    const release = { channel: 'production', revision: 2, targets: [{ version: '2.0.0', bundle_hash: 'x' }] };
+    const release = { channel: 'production', revision: 2, targets: [{ version: '2.0.0', bundle_hash: 'f'.repeat(64) }] };
     const moved = { ...change, action: 'RELEASE', entityKind: 'BUNDLE', tenant: 'default', entityId: 'hello' };
     routes.loaded!.apply({ ...moved, seq: 9, detail: release, tenantDocument: '' });
     resolve(compileBundle(HELLO));

@@ -2,6 +2,30 @@ import assert from 'node:assert/strict';
 import type { MetricObject } from 'prom-client';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
 
+describe('The first level is bounded by bytes', () => {
+  it('and what it holds is told when metrics are collected', async () => {
+    const metrics = new Metrics();
+    assert.match(await metrics.text(), /^bundle_cache_bytes\{level="l1"\} 0$/m);
+    const cache = { bytes: 12 };
+    metrics.watchFirstLevel(cache);
+    assert.match(await metrics.text(), /^bundle_cache_bytes\{level="l1"\} 12$/m);
+    cache.bytes = 34;
+    assert.match(await metrics.text(), /^bundle_cache_bytes\{level="l1"\} 34$/m);
+  });
+});
+
+describe('A replica shows how far it is', () => {
+  it('and for how long its pointers are unproved, when metrics are collected', async () => {
+    const metrics = new Metrics();
+    assert.match(await metrics.text(), /^platen_route_map_unverified_seconds \+Inf$/m);
+    let unverified = 250;
+    metrics.watchRoutes({ unverifiedMs: () => unverified });
+    assert.match(await metrics.text(), /^platen_route_map_unverified_seconds 0.25$/m);
+    unverified = 60_000;
+    assert.match(await metrics.text(), /^platen_route_map_unverified_seconds 60$/m);
+  });
+});
+
 describe('Metrics keep their names', () => {
   it('which are these', async () => {
     const metrics = new Metrics();
@@ -10,10 +34,18 @@ describe('Metrics keep their names', () => {
     const typed = own.map(({ name, type, labelNames }) => [name, type, ...labelNames].join(' '));
     assert.deepEqual(typed.toSorted(), [
       'audit_receipts_lost_total counter',
-      'bundle_cache_hits_total counter level',
-      'bundle_cache_misses_total counter level',
+      'bundle_cache_bytes gauge level',
+      'bundle_cache_corrupt_total counter kind',
+      'bundle_cache_hits_total counter level kind',
+      'bundle_cache_misses_total counter level kind',
+      'platen_redis_errors_total counter operation',
       'platen_route_map_applied_seq gauge',
+      'platen_route_map_lag gauge',
+      'platen_route_map_reloads_total counter',
+      'platen_route_map_unverified_seconds gauge',
       'platen_rpc_seconds histogram rpc code',
+      'platen_store_breaker_state gauge store',
+      'platen_store_rejections_total counter store reason',
       'prompt_db_query_seconds histogram',
       'prompt_fallback_total counter reason',
       'prompt_release_propagation_seconds histogram',

@@ -6,12 +6,14 @@ import type { OutputCheckInput, OutputCheckService } from '../../../../src/servi
 import type { PreviewInput, PreviewService } from '../../../../src/services/preview-service.ts';
 import type { RenderInput } from '../../../../src/services/render-input.ts';
 import type { RenderCall, RendererService } from '../../../../src/services/renderer-service.ts';
+import type { RouteInput, RouteService } from '../../../../src/services/route-service.ts';
 import { RenderService as RenderRpc, RenderView } from '../../../../gen/platen/v1/render_service_pb.js';
 import { PromptType, Role } from '../../../../gen/platen/v1/resources_pb.js';
 import { call, partOf, refusal } from '../../../support/handler-call.ts';
 
 const { method } = RenderRpc;
 const NO_OUTPUTS = partOf<OutputCheckService>({});
+const NO_ROUTES = partOf<RouteService>({});
 const ANSWER = {
   text: 'Hello',
   messages: [{ role: 'SYSTEM', content: 'Hello' }],
@@ -34,7 +36,7 @@ describe('The view decides how much of the answer is filled', () => {
       return { ...ANSWER, ...place, renderId: 'id', seq: 9, source, modelConfig: undefined, constraints: [] };
     },
   });
-  const served = renderHandlers(renderer, partOf<PreviewService>({}), NO_OUTPUTS);
+  const served = renderHandlers(renderer, partOf<PreviewService>({}), NO_OUTPUTS, NO_ROUTES);
   const target = { case: 'type', value: PromptType.GREETING } as const;
 
   it('Render asks for what the request names, for the caller, until the deadline', async () => {
@@ -84,7 +86,7 @@ describe('Preview reports instead of failing', () => {
       };
     },
   });
-  const served = renderHandlers(partOf<RendererService>({}), previews, NO_OUTPUTS);
+  const served = renderHandlers(partOf<RendererService>({}), previews, NO_OUTPUTS, NO_ROUTES);
 
   it('Preview shows what the request names, until the deadline', async () => {
     const deadline = 1_800_000_000_000;
@@ -119,7 +121,7 @@ describe('CheckOutput enforces the constraints', () => {
       return { passed: false, violations, violationCount: 1, tenant: 'acme', bundleHash: '', constraintsHash: '' };
     },
   });
-  const served = renderHandlers(partOf<RendererService>({}), partOf<PreviewService>({}), outputs);
+  const served = renderHandlers(partOf<RendererService>({}), partOf<PreviewService>({}), outputs, NO_ROUTES);
 
   it('CheckOutput judges what the request holds, until the deadline', async () => {
     const deadline = 1_800_000_000_000;
@@ -130,5 +132,37 @@ describe('CheckOutput enforces the constraints', () => {
     const { by, input } = checked.pop()!;
     assert.deepEqual(input, { tenant: 'default', ...request });
     assert.deepEqual([by.deadline, by.signal], [deadline, signal]);
+  });
+});
+
+describe('A route can be explained', () => {
+  const explained: RouteInput[] = [];
+  const routes = partOf<RouteService>({
+    explain: (input, violations) => {
+      if (input.tenant === 'wrong') violations!.add('tenant', 'TOO_LONG', 'as the service finds it');
+      violations!.throwIfAny();
+      explained.push(input);
+      const at = { seq: 9, chainHash: 'c9', verifiedTime: new Date(0), channel: 'production', answer: undefined };
+      const step = { tenant: 'acme', finding: 'NO_BUNDLE', bundleId: 'welcome', revision: 0 } as const;
+      return { ...at, source: 'FALLBACK', steps: [step] };
+    },
+  });
+  const served = renderHandlers(partOf<RendererService>({}), partOf<PreviewService>({}), NO_OUTPUTS, routes);
+
+  it('ExplainRoute explains what the request names', async () => {
+    const request = { tenant: 'acme', target: { case: 'bundleId', value: 'welcome' } } as const;
+    const answer = await call(served, method.explainRoute, request);
+    assert.deepEqual(explained.pop(), { tenant: 'acme', target: { bundleId: 'welcome' }, channel: '' });
+    assert.equal(answer.seq, 9n);
+    assert.deepEqual(answer.steps.map(({ bundleId }) => bundleId), ['welcome']);
+  });
+
+  it('ExplainRoute tells all that is wrong with a request at once', async () => {
+    const target = { case: 'type', value: PromptType.UNSPECIFIED } as const;
+    assert.deepEqual(await refusal(call(served, method.explainRoute, { tenant: 'wrong', target })), [
+      'type UNSPECIFIED',
+      'tenant TOO_LONG',
+    ]);
+    assert.deepEqual(explained, []);
   });
 });

@@ -10,6 +10,7 @@ import {
 import {
   RenderSourceSchema,
   RenderViewSchema,
+  RouteFindingSchema,
   TokenEncodingSchema,
 } from '../../../../gen/platen/v1/render_service_pb.js';
 import {
@@ -40,6 +41,7 @@ const PAIRS: readonly (readonly [DescEnum, unknown])[] = [
   [ReleaseKindSchema, tables.releaseKinds],
   [RenderSourceSchema, tables.renderSources],
   [RenderViewSchema, tables.renderViews],
+  [RouteFindingSchema, tables.routeFindings],
   [TokenEncodingSchema, tables.tokenEncodings],
   [WarningCodeSchema, tables.warningCodes],
   [EntityKindSchema, tables.entityKinds],

@@ -1,0 +1,95 @@
+import { Violations } from '../domain/errors.ts';
+import { MAX_ASKED_ID_CHARACTERS } from '../domain/limits.ts';
+import type { PromptType } from '../domain/prompt-type.ts';
+import {
+  DEFAULT_CHANNEL,
+  type RouteAnswer,
+  type RouteMap,
+  type RouteStep,
+  type RouteTrace,
+} from '../domain/route-map.ts';
+import { checkLength } from '../domain/text.ts';
+import { loadedPointers } from './exact-version.ts';
+import type { Routes } from './render-ports.ts';
+import { STALE_AFTER_MS } from './renderer-service.ts';
+import type { RenderSource } from './stores.ts';
+
+/** What would be rendered: a bundle from a channel, or whatever is activated for a type. */
+export type RouteTarget = { readonly bundleId: string } | { readonly type: PromptType };
+
+export interface RouteInput {
+  readonly tenant: string;
+  readonly target: RouteTarget | undefined;
+  /** Empty: `production`. */
+  readonly channel: string;
+}
+
+/** The way to an answer, all of it of one version of the pointers. */
+export interface RouteExplanation {
+  readonly seq: number;
+  readonly chainHash: string;
+  /** When the pointers were last known to be the database's. */
+  readonly verifiedTime: Date;
+  /** What a render would say of its source now. */
+  readonly source: RenderSource;
+  /** Every place that was looked at, in order. */
+  readonly steps: readonly RouteStep[];
+  /** The channel that was read. */
+  readonly channel: string;
+  /** Undefined: nothing answers. */
+  readonly answer: RouteAnswer | undefined;
+}
+
+/** Tells why a prompt answers (spec section 4): from this replica's pointers alone, without a trace. */
+export class RouteService {
+  readonly #routes: Omit<Routes, 'applied'>;
+
+  constructor(routes: Omit<Routes, 'applied'>) {
+    this.#routes = routes;
+  }
+
+  /**
+   * Looks where a render would look, and remembers what stands there. That nothing answers is no error here.
+   * @param violations those that reading the request found
+   * @throws InvalidInput with all violations, and Unavailable before the pointers are loaded first
+   */
+  explain(input: RouteInput, violations = new Violations()): RouteExplanation {
+    checkInput(violations, input);
+    violations.throwIfAny();
+    const map = loadedPointers(this.#routes);
+    const channel = input.channel || DEFAULT_CHANNEL;
+    const steps: RouteStep[] = [];
+    const answer = resolve(map, input.tenant, input.target!, channel, (step) => steps.push(step));
+    const { seq, chainHash } = map;
+    const source = sourceOf(answer, input.tenant, this.#routes.unverifiedMs() <= STALE_AFTER_MS);
+    return { seq, chainHash, verifiedTime: new Date(this.#routes.verifiedAt), source, steps, channel, answer };
+  }
+}
+
+/** Of ids only the length is checked, as of a render: one that cannot exist is unknown. */
+function checkInput(violations: Violations, { tenant, target, channel }: RouteInput): void {
+  checkLength(violations, 'tenant', tenant, MAX_ASKED_ID_CHARACTERS);
+  checkLength(violations, 'channel', channel, MAX_ASKED_ID_CHARACTERS);
+  if (target === undefined) violations.add('target', 'REQUIRED', 'name a bundle or a type');
+  else if ('bundleId' in target) {
+    if (target.bundleId === '') violations.add('bundle_id', 'REQUIRED', 'name the bundle');
+    checkLength(violations, 'bundle_id', target.bundleId, MAX_ASKED_ID_CHARACTERS);
+  }
+}
+
+function resolve(
+  map: RouteMap,
+  tenant: string,
+  target: RouteTarget,
+  channel: string,
+  trace: RouteTrace,
+): RouteAnswer | undefined {
+  if ('type' in target) return map.resolveType(tenant, target.type, channel, trace);
+  return map.resolveBundle(tenant, target.bundleId, channel, trace);
+}
+
+function sourceOf(answer: RouteAnswer | undefined, tenant: string, verified: boolean): RenderSource {
+  if (answer === undefined) return 'FALLBACK';
+  if (!verified) return 'STALE';
+  return answer.tenant === tenant ? 'ACTIVE' : 'INHERITED';
+}
