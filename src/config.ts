@@ -96,9 +96,9 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     logLevel: read('PLATEN_LOG_LEVEL', 'info', logLevel),
   });
 
-  if (!config.databaseUrl && (config.databaseOwnerUrl || config.databaseDirectUrl)) {
-    problems.push('PLATEN_DATABASE_URL: is required with PLATEN_DATABASE_OWNER_URL or PLATEN_DATABASE_DIRECT_URL');
-  }
+  const needMain = ['PLATEN_DATABASE_OWNER_URL', 'PLATEN_DATABASE_DIRECT_URL', 'PLATEN_DATABASE_READ_URL'];
+  const alone = config.databaseUrl ? [] : needMain.filter((name) => environment[name]);
+  if (alone.length > 0) problems.push(`PLATEN_DATABASE_URL: is required with ${alone.join(', ')}`);
   for (const name of Object.keys(environment)) {
     if (name.startsWith('PLATEN_') && !known.has(name) && !OF_OTHERS.test(name)) {
       problems.push(`${name}: is not a setting; there are ${[...known].join(', ')}`);

@@ -81,6 +81,7 @@ describe('Configuration is checked at start', () => {
         PLATEN_HTTP_ADDR: 'host:70000',
         PLATEN_DATABASE_OWNER_URL: 'mysql://db/platen',
         PLATEN_DATABASE_DIRECT_URL: 'postgres://db/platen',
+        PLATEN_DATABASE_READ_URL: 'postgres://db/platen',
         PLATEN_DATABASE_POOL_MAX: '0',
         PLATEN_REDIS_URL: 'redis+sentinel://host',
         PLATEN_DRAIN_TIMEOUT_MS: '1s',
@@ -96,7 +97,8 @@ describe('Configuration is checked at start', () => {
         'PLATEN_MIGRATE_ON_START: must be true or false',
         'PLATEN_DRAIN_TIMEOUT_MS: must be a whole number from 0 to 3600000',
         'PLATEN_LOG_LEVEL: must be one of trace, debug, info, warn, error, fatal, silent',
-        'PLATEN_DATABASE_URL: is required with PLATEN_DATABASE_OWNER_URL or PLATEN_DATABASE_DIRECT_URL',
+        'PLATEN_DATABASE_URL: is required with ' +
+          'PLATEN_DATABASE_OWNER_URL, PLATEN_DATABASE_DIRECT_URL, PLATEN_DATABASE_READ_URL',
       ],
     );
   });
