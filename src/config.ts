@@ -36,7 +36,6 @@ export interface Config {
   readonly logLevel: LogLevel;
 }
 
-
 /** What is wrong with the configuration, every problem at once. */
 export class ConfigError extends Error {
   readonly problems: readonly string[];

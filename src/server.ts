@@ -6,7 +6,6 @@ import { Opened } from './composition/opened.ts';
 import { StartUp } from './composition/start-up.ts';
 import type { Config } from './config.ts';
 import { Unavailable } from './domain/errors.ts';
-import { StoreGuard } from './guard/store-guard.ts';
 import { postgresChangeLog } from './routing/postgres-change-log.ts';
 import { RouteFeed } from './routing/route-feed.ts';
 import { auditHandlers } from './rpc/handlers/audit-handlers.ts';
@@ -23,6 +22,7 @@ import { OutputCheckService } from './services/output-check-service.ts';
 import { PreviewService } from './services/preview-service.ts';
 import { ReleaseService } from './services/release-service.ts';
 import { RendererService } from './services/renderer-service.ts';
+import { isVerified } from './services/route-resolution.ts';
 import { RouteService } from './services/route-service.ts';
 import type { LastPointers } from './services/render-ports.ts';
 import type { ReceiptSink } from './services/stores.ts';
@@ -49,8 +49,6 @@ export interface RunningServer {
 
 const STATEMENT_TIMEOUT_MS = 10_000;
 const RECEIPT_TIMEOUT_MS = 2_000;
-/** Above it, so that the receipt's own bound comes first. */
-const RECEIPT_GUARD_TIMEOUT_MS = 2_500;
 /** A receipt that fails was tried for two seconds. */
 const RECEIPT_FAILURES_TO_OPEN = 1;
 const RECEIPT_RETRY_AFTER_MS = 500;
@@ -78,7 +76,7 @@ export async function startServer(config: Config, logger: Logger, signal: AbortS
   try {
     return await open(config, logger, signal, opened);
   } catch (error) {
-    await opened.close();
+    await opened.close().catch((failure: unknown) => logger.error({ err: failure }, 'not everything could be closed'));
     throw error;
   }
 }
@@ -87,13 +85,16 @@ export async function startServer(config: Config, logger: Logger, signal: AbortS
 export async function migrateDatabase(config: Config, logger: Logger): Promise<void> {
   const { ownerUrl, serverUrl, stop } = await databaseOf(config, logger);
   try {
-    await migrate(ownerUrl, serverUrl);
+    await migrate(ownerUrl, serverUrl, {
+      onWait: () => logger.warn('another process migrates the database; waiting for it'),
+    });
   } finally {
     await stop();
   }
 }
 
 async function open(config: Config, logger: Logger, signal: AbortSignal, opened: Opened): Promise<RunningServer> {
+  signal.throwIfAborted();
   const metrics = new Metrics();
   const place = await databaseOf(config, logger);
   opened.add(place.stop);
@@ -106,7 +107,7 @@ async function open(config: Config, logger: Logger, signal: AbortSignal, opened:
   });
   opened.add(() => database.close());
 
-  const content = await openContent(config, database, metrics, logger, opened);
+  const content = await openContent(config, place.serverUrl, metrics, logger, opened, () => isVerified(feed));
   const feedEvents = feedObserver(metrics, logger);
   const startUpEvents = {
     ...feedEvents,
@@ -124,13 +125,6 @@ async function open(config: Config, logger: Logger, signal: AbortSignal, opened:
   const work = openWork(metrics, logger, opened);
 
   const services = serve({ database, content, feed, writes, receipts, work, metrics, logger });
-  const rpc = new RpcServer({ services, logger, metrics });
-  const { grpcAddress, httpAddress } = await rpc.start(config);
-  opened.add(() => rpc.drain(config.drainTimeoutMs));
-  logger.info({ grpc: grpcAddress, http: httpAddress }, 'listening');
-  warnAboutOpenDoors(logger, [grpcAddress, httpAddress]);
-  opened.add(repeat(PURGE_INTERVAL_MS, logger, () => writes.purgeRequests()));
-
   const startUp = new StartUp({
     migrationUrls: config.migrateOnStart ? { owner: place.ownerUrl, server: place.serverUrl } : undefined,
     database,
@@ -139,7 +133,15 @@ async function open(config: Config, logger: Logger, signal: AbortSignal, opened:
     lastPointers: content.lastPointers,
     logger,
   });
+  // Closed after the drain, so that the drain begins at once, however the start goes on.
   opened.add(() => startUp.stop());
+  const rpc = new RpcServer({ services, logger, metrics });
+  const { grpcAddress, httpAddress } = await rpc.start(config);
+  opened.add(() => rpc.drain(config.drainTimeoutMs));
+  logger.info({ grpc: grpcAddress, http: httpAddress }, 'listening');
+  warnAboutOpenDoors(logger, [grpcAddress, httpAddress]);
+  opened.add(repeat(PURGE_INTERVAL_MS, logger, () => writes.purgeRequests()));
+
   await startUp.ready(signal);
   rpc.setServing();
   return { grpcAddress, httpAddress, stop: () => opened.close() };
@@ -150,13 +152,12 @@ function openReceipts(database: Database, metrics: Metrics, logger: Logger, open
   const now = () => new Date();
   const receipts = new PostgresReceipts(database, { timeoutMs: RECEIPT_TIMEOUT_MS, queueMax: RECEIPT_QUEUE_MAX }, now);
   opened.add(() => receipts.close());
-  const guard = new StoreGuard({
+  const guard = {
     store: 'postgres_receipts',
-    timeoutMs: RECEIPT_GUARD_TIMEOUT_MS,
     failuresToOpen: RECEIPT_FAILURES_TO_OPEN,
     retryAfterMs: RECEIPT_RETRY_AFTER_MS,
     observer: guardObserver(metrics, logger),
-  });
+  };
   return new GuardedReceipts(receipts, guard, Date.now);
 }
 

@@ -1,11 +1,16 @@
+import { LRUCache } from 'lru-cache';
 import type { PromptType } from '../domain/prompt-type.ts';
 import type { LastPointer, LastPointers } from '../services/render-ports.ts';
 import type { ContentObserver } from './content-observer.ts';
+import type { RedisContent } from './redis-content.ts';
 import type { RedisStore } from './redis.ts';
 import { seal, unseal } from './sealed.ts';
 
 const TTL_SECONDS = 60 * 60;
-/** Says that pointers of all tenants were written. */
+/** So often it is made sure that Redis holds a document; more rarely than all pointers are written anew. */
+const KEPT_MS = 10 * 60 * 1_000;
+const KEPT_MAX = 100_000;
+/** Says that pointers of all tenants were written, but for few that could not be. */
 const MARKER = 'prompt-seq';
 
 /**
@@ -14,10 +19,18 @@ const MARKER = 'prompt-seq';
  */
 export class RedisLastPointers implements LastPointers {
   readonly #redis: Pick<RedisStore, 'get' | 'setForward'>;
+  readonly #documents: Pick<RedisContent, 'keep'>;
   readonly #observer: Pick<ContentObserver, 'corrupt'>;
+  readonly #kept = new LRUCache<string, true>({ max: KEPT_MAX, ttl: KEPT_MS });
 
-  constructor(redis: Pick<RedisStore, 'get' | 'setForward'>, observer: Pick<ContentObserver, 'corrupt'>) {
+  /** @param documents where the documents are that pointers name */
+  constructor(
+    redis: Pick<RedisStore, 'get' | 'setForward'>,
+    documents: Pick<RedisContent, 'keep'>,
+    observer: Pick<ContentObserver, 'corrupt'>,
+  ) {
     this.#redis = redis;
+    this.#documents = documents;
     this.#observer = observer;
   }
 
@@ -34,23 +47,28 @@ export class RedisLastPointers implements LastPointers {
     }
   }
 
-  /** Whether the pointers of all tenants were written in the last hour; false, too, if it cannot be told. */
+  /** Whether the pointers of (nearly) all tenants were written in the last hour; false, too, if it cannot be told. */
   async held(): Promise<boolean> {
     return (await this.#read(MARKER)) !== undefined;
   }
 
   /**
-   * Writes a pointer. One without an answer is written only over another, so that tenants that never had an answer
-   * take no room.
+   * Writes a pointer, and has the document that it names in Redis as well. One without an answer is written only over
+   * another, so that tenants that never had an answer take no room.
    * @throws Unavailable if it cannot be written
    */
   async put(tenant: string, type: PromptType, pointer: LastPointer): Promise<void> {
     const { seq, answer, scope } = pointer;
     await this.#write(keyOf(tenant, type), seq, JSON.stringify({ answer, scope }), answer === undefined);
+    if (answer && !this.#kept.has(answer.bundleHash)) {
+      await this.#documents.keep(answer.bundleHash);
+      this.#kept.set(answer.bundleHash, true);
+    }
   }
 
   /**
-   * Says that the pointers of all tenants were written as of the change, or later ones.
+   * Says that the pointers of all tenants, but for few that cannot be written, were written as of the change, or later
+   * ones.
    * @throws Unavailable if it cannot be written
    */
   async complete(seq: number): Promise<void> {

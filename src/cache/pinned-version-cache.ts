@@ -4,6 +4,8 @@ import type { PinnedVersions, PublishedContent } from '../services/render-ports.
 import type { ContentObserver } from './content-observer.ts';
 import { SingleFlight } from './single-flight.ts';
 
+const TTL_MS = 60 * 60 * 1_000;
+
 /** Whether a tenant's bundle has a version, as of a number of versions. */
 interface Known {
   /** Empty: it has not. */
@@ -31,7 +33,7 @@ export class PinnedVersionCache implements PinnedVersions {
     this.#content = content;
     this.#observer = observer;
     this.#maxEntries = maxEntries;
-    this.#known = new LRUCache({ max: maxEntries });
+    this.#known = emptyCache(maxEntries);
   }
 
   /**
@@ -39,7 +41,7 @@ export class PinnedVersionCache implements PinnedVersions {
    * time, with other content. What was asked before is answered, and not held.
    */
   loaded(): void {
-    this.#known = new LRUCache({ max: this.#maxEntries });
+    this.#known = emptyCache(this.#maxEntries);
     this.#flights = new SingleFlight();
   }
 
@@ -75,6 +77,14 @@ export class PinnedVersionCache implements PinnedVersions {
       return known;
     });
   }
+}
+
+/**
+ * A level below may still hold a version of a history that was lost, for as long as that level says; this one takes it
+ * over for an hour at most.
+ */
+function emptyCache(max: number): LRUCache<string, Known> {
+  return new LRUCache({ max, ttl: TTL_MS });
 }
 
 /** Ids hold no '/', so neighbours cannot smear into each other. */

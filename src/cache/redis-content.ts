@@ -27,14 +27,18 @@ export class RedisContent implements PublishedContent {
   }
 
   document(hash: string): Promise<string | undefined> {
-    return this.#find({
-      kind: 'document',
-      key: `document:${hash}`,
-      ttlSeconds: DOCUMENT_TTL_SECONDS,
-      read: (bytes) => (createHash('sha256').update(bytes).digest('hex') === hash ? bytes.toString('utf8') : undefined),
-      ask: () => this.#beneath.document(hash),
-      write: (text) => Buffer.from(text),
-    });
+    return this.#find(this.#document(hash));
+  }
+
+  /**
+   * Has the document in Redis, whether it was lost there, damaged, or never written since every replica holds it.
+   * @throws Unavailable if it cannot be read or written
+   */
+  async keep(hash: string): Promise<void> {
+    const content = this.#document(hash);
+    if ((await this.#held(content)) !== undefined) return;
+    const found = await content.ask();
+    if (found !== undefined) await this.#redis.set(content.key, content.write(found), content.ttlSeconds);
   }
 
   versionHash(tenant: string, bundleId: string, version: string): Promise<string | undefined> {
@@ -47,6 +51,17 @@ export class RedisContent implements PublishedContent {
       ask: () => this.#beneath.versionHash(tenant, bundleId, version),
       write: (bundleHash) => seal(key, bundleHash),
     });
+  }
+
+  #document(hash: string): Content {
+    return {
+      kind: 'document',
+      key: `document:${hash}`,
+      ttlSeconds: DOCUMENT_TTL_SECONDS,
+      read: (bytes) => (createHash('sha256').update(bytes).digest('hex') === hash ? bytes.toString('utf8') : undefined),
+      ask: () => this.#beneath.document(hash),
+      write: (text) => Buffer.from(text),
+    };
   }
 
   async #find(content: Content): Promise<string | undefined> {

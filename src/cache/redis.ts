@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { Cluster, Redis, ReplyError } from 'ioredis';
 import { Unavailable } from '../domain/errors.ts';
-import { type GuardObserver, StoreGuard } from '../guard/store-guard.ts';
+import { type GuardObserver, StoreGuard, type Verdict } from '../guard/store-guard.ts';
 import type { RedisAddress } from './redis-address.ts';
 
 export type RedisOperation = 'get' | 'set' | 'set_forward';
@@ -26,17 +26,20 @@ export interface RedisStoreOptions {
 }
 
 const TIMEOUT_MS = 100;
+/** Pointers are written many at a time, and nobody waits for them: they must not open the breaker of reads. */
+const POINTER_TIMEOUT_MS = 2_000;
 const RETRY_AFTER_MS = 500;
 const RETRY_DELAY_MS = 1_000;
 /** A connection on which nothing comes for so long after a command is given up: nobody may be at its other end. */
 const SILENCE_MS = 2_000;
+const SENTINEL_TIMEOUT_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 2_000;
 /** How long a connection that is closed may take to send what is under way. */
 const DISCONNECT_TIMEOUT_MS = 100;
 const RECONNECT_STEP_MS = 50;
 const MAX_RECONNECT_MS = 1_000;
 /** A server that became a replica is asked for its address anew, but one that stays a replica is not pestered. */
-const READONLY_RECONNECT_MS = 1_000;
+const READONLY_RECONNECT_MS = 30_000;
 const MAX_REDIRECTIONS = 4;
 const SLOTS_REFRESH_MS = 10_000;
 
@@ -68,20 +71,22 @@ export class RedisStore {
   readonly #prefix: string;
   readonly #observer: RedisObserver;
   readonly #guard: StoreGuard;
+  readonly #pointerGuard: StoreGuard;
 
   /** Begins to connect, and goes on trying until it is closed. */
   constructor({ address, prefix, observer, guardObserver, timeoutMs = TIMEOUT_MS }: RedisStoreOptions) {
     this.#prefix = prefix;
     this.#observer = observer;
-    this.#guard = new StoreGuard({
-      store: 'redis',
-      timeoutMs,
-      retryAfterMs: RETRY_AFTER_MS,
-      observer: guardObserver,
-      isFailure: (error) => !(error instanceof ReplyError),
-    });
+    const judge = (error: unknown): Verdict => (error instanceof ReplyError ? 'there' : 'away');
+    const bounds = { retryAfterMs: RETRY_AFTER_MS, observer: guardObserver, judge };
+    this.#guard = new StoreGuard({ store: 'redis', timeoutMs, ...bounds });
+    this.#pointerGuard = new StoreGuard({ store: 'redis_pointers', timeoutMs: POINTER_TIMEOUT_MS, ...bounds });
     this.#client = connect(address);
-    const disconnected = (error: NodeJS.ErrnoException) => observer.disconnected(reasonOf(error));
+    const disconnected = (error: RedisError) => {
+      observer.disconnected(reasonOf(error));
+      // Refused its database, the client would go on with database 0, which may be another installation's.
+      if (error.command?.name === 'select') this.#client.disconnect(true);
+    };
     this.#client.on('error', disconnected);
     this.#client.on('node error', disconnected);
     this.#client.on('ready', () => observer.connected());
@@ -89,12 +94,12 @@ export class RedisStore {
 
   /** What is held under the key; undefined: nothing. */
   async get(key: string): Promise<Buffer | undefined> {
-    const held = await this.#run('get', () => this.#client.getBuffer(this.#prefix + key));
+    const held = await this.#run(this.#guard, 'get', () => this.#client.getBuffer(this.#prefix + key));
     return held ?? undefined;
   }
 
   async set(key: string, value: Buffer, ttlSeconds: number): Promise<void> {
-    await this.#run('set', () => this.#client.set(this.#prefix + key, value, 'EX', ttlSeconds));
+    await this.#run(this.#guard, 'set', () => this.#client.set(this.#prefix + key, value, 'EX', ttlSeconds));
   }
 
   /**
@@ -103,24 +108,30 @@ export class RedisStore {
    */
   async setForward(key: string, seq: number, value: Buffer, ttlSeconds: number, onlyOver = false): Promise<void> {
     const values = [key, seq, value, ttlSeconds, onlyOver ? '1' : '0'];
-    await this.#run('set_forward', () => this.#client.eval(SET_FORWARD, 1, this.#prefix + key, ...values));
+    const write = () => this.#client.eval(SET_FORWARD, 1, this.#prefix + key, ...values);
+    await this.#run(this.#pointerGuard, 'set_forward', write);
   }
 
-  /** Ends all connections, at once or, if Redis is frozen, some hundred milliseconds later; does not wait for it. */
+  /** Ends all connections; does not wait for them, which may take seconds where Sentinels do not answer. */
   close(): void {
     this.#client.disconnect();
   }
 
-  async #run<T>(operation: RedisOperation, work: () => Promise<T>): Promise<T> {
+  async #run<T>(guard: StoreGuard, operation: RedisOperation, work: () => Promise<T>): Promise<T> {
     try {
-      return await this.#guard.run(work);
+      return await guard.run(work);
     } catch (error) {
       // The client's errors carry the command, values and all, and so they go no further.
-      const { message } = error as Error;
+      const message = reasonOf(error as Error);
       this.#observer.failed(operation, message);
       throw new Unavailable('DATABASE_UNAVAILABLE', `Redis: ${message}`, RETRY_DELAY_MS);
     }
   }
+}
+
+/** An error of the client's; of one that Redis answered a command with, the command. */
+interface RedisError extends NodeJS.ErrnoException {
+  readonly command?: { readonly name: string };
 }
 
 function connect(address: RedisAddress): Redis | Cluster {
@@ -148,7 +159,7 @@ function connect(address: RedisAddress): Redis | Cluster {
     sentinels: [...hosts],
     name: master,
     sentinelRetryStrategy: reconnectDelay,
-    sentinelCommandTimeout: SILENCE_MS,
+    sentinelCommandTimeout: SENTINEL_TIMEOUT_MS,
     ...(sentinelCredentials && {
       sentinelUsername: sentinelCredentials.username,
       sentinelPassword: sentinelCredentials.password,
@@ -174,9 +185,12 @@ function connectionOptions({ credentials, tls }: RedisAddress) {
   };
 }
 
-/** Where several addresses of a name were tried in vain, the error has only a code. */
+/**
+ * Where several addresses of a name were tried in vain, the error has only a code. Redis repeats the arguments of what
+ * it refuses, passwords included.
+ */
 function reasonOf({ message, code }: NodeJS.ErrnoException): string {
-  return message || String(code);
+  return message.split(', with args', 1)[0] || String(code);
 }
 
 function reconnectDelay(attempt: number): number {

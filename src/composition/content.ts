@@ -14,7 +14,7 @@ import type { Opened } from './opened.ts';
 import { PointerKeeper } from '../routing/pointer-keeper.ts';
 import type { RouteFollower } from '../routing/route-feed.ts';
 import type { PublishedContent } from '../services/render-ports.ts';
-import { openDatabase, type Database } from '../storage/database.ts';
+import { openDatabase } from '../storage/database.ts';
 import { PostgresPublishedContent } from '../storage/published-content.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -38,61 +38,89 @@ const READ_REPLICA_TIMEOUT_MS = 300;
 const READ_QUEUE_MAX = 10_000;
 const RETRY_AFTER_MS = 500;
 
+/** Most connections to each, and most reads at a time. */
+const READ_CONNECTIONS_MAX = 4;
+
+/** A database that published content is read from. */
+interface ReadOptions {
+  /** The name of its guard. */
+  readonly store: string;
+  readonly level: 'read_replica' | 'database';
+  readonly url: string;
+  readonly timeoutMs: number;
+  readonly readOnly: boolean;
+}
+
 /**
  * Builds the levels, nearest first: memory, Redis, the read replica, the primary. Redis and the read replica are left
  * out where none is configured.
+ *
+ * @param isVerified whether the route map was found to be the primary's a moment ago; not asked before it is loaded
  */
 export async function openContent(
   config: Config,
-  primary: Database,
+  primaryUrl: string,
   metrics: Metrics,
   logger: Logger,
   opened: Opened,
+  isVerified: () => boolean,
 ): Promise<Content> {
   const observer = contentObserver(metrics, logger);
   const guards = guardObserver(metrics, logger);
-  // Half of the pool, so that a cold start leaves connections to writes and receipts.
-  const reads = Math.ceil(config.databasePoolMax / 2);
-  const guarded = (database: Database, store: string, timeoutMs: number, level: 'read_replica' | 'database') => {
-    const content = new PostgresPublishedContent(database.access);
-    const guard = readGuard(store, timeoutMs, reads, guards);
-    return new CountedContent(new GuardedContent(content, guard), level, observer);
-  };
-
-  let content: PublishedContent = guarded(primary, 'postgres_reads', PRIMARY_TIMEOUT_MS, 'database');
-  if (config.databaseReadUrl !== undefined) {
+  // Not the pool of everything else: reads that hang would take all of it, and receipts and writes with them.
+  const store = async (options: ReadOptions) => {
     const database = await openDatabase({
-      url: config.databaseReadUrl,
-      poolMax: reads,
-      poolWaitMs: READ_REPLICA_TIMEOUT_MS,
-      statementTimeoutMs: READ_REPLICA_TIMEOUT_MS,
-      readOnly: true,
+      ...options,
+      poolMax: READ_CONNECTIONS_MAX,
+      poolWaitMs: options.timeoutMs,
+      statementTimeoutMs: options.timeoutMs,
       onQuery: (seconds) => metrics.databaseQuery.observe(seconds),
     });
     opened.add(() => database.close());
-    const replica = guarded(database, 'postgres_read_replica', READ_REPLICA_TIMEOUT_MS, 'read_replica');
+    const content = new PostgresPublishedContent(database.access);
+    const guard = readGuard(options.store, options.timeoutMs, guards);
+    return new CountedContent(new GuardedContent(content, guard), options.level, observer);
+  };
+
+  let content: PublishedContent = await store({
+    store: 'postgres_reads',
+    level: 'database',
+    url: primaryUrl,
+    timeoutMs: PRIMARY_TIMEOUT_MS,
+    readOnly: false,
+  });
+  if (config.databaseReadUrl !== undefined) {
+    const replica = await store({
+      store: 'postgres_read_replica',
+      level: 'read_replica',
+      url: config.databaseReadUrl,
+      timeoutMs: READ_REPLICA_TIMEOUT_MS,
+      readOnly: true,
+    });
     content = new ReplicaContent(replica, content, observer);
   }
-  const redis = config.redisUrl === undefined ? undefined : openRedis(config, config.redisUrl, metrics, logger, guards);
-  if (redis) {
+  let lastPointers: RedisLastPointers | undefined;
+  if (config.redisUrl !== undefined) {
+    const redis = openRedis(config, config.redisUrl, metrics, logger, guards);
     opened.add(() => Promise.resolve(redis.close()));
-    content = new RedisContent(redis, content, observer);
+    const shared = new RedisContent(redis, content, observer);
+    lastPointers = new RedisLastPointers(redis, shared, observer);
+    content = shared;
   }
   const bundles = new CompiledBundleCache(content, observer, config.bundleCacheBytes);
   metrics.watchFirstLevel(bundles);
   const versions = new PinnedVersionCache(content, observer, PINNED_VERSIONS_MAX);
   const followers: RouteFollower[] = [versions, new ReleasedVersionWarmUp(bundles)];
-  const lastPointers = redis && new RedisLastPointers(redis, observer);
   if (lastPointers) {
-    const keeper = new PointerKeeper(lastPointers);
+    const keeper = new PointerKeeper(lastPointers, isVerified);
     opened.add(() => keeper.stop());
     followers.push(keeper);
   }
   return { bundles, versions, lastPointers, followers };
 }
 
-function readGuard(store: string, timeoutMs: number, concurrency: number, observer: GuardObserver): StoreGuard {
-  const bounds = { concurrency, queueMax: READ_QUEUE_MAX };
+function readGuard(store: string, timeoutMs: number, observer: GuardObserver): StoreGuard {
+  const bounds = { concurrency: READ_CONNECTIONS_MAX, queueMax: READ_QUEUE_MAX };
   return new StoreGuard({ store, timeoutMs, retryAfterMs: RETRY_AFTER_MS, observer, ...bounds });
 }
 

@@ -6,7 +6,12 @@ export class Opened {
     this.#closers.push(close);
   }
 
+  /** Closes everything, also what comes after something that cannot be closed. @throws the first failure, at the end */
   async close(): Promise<void> {
-    for (const close of this.#closers.splice(0).toReversed()) await close();
+    const failures: unknown[] = [];
+    for (const close of this.#closers.splice(0).toReversed()) {
+      await close().catch((error: unknown) => failures.push(error));
+    }
+    if (failures.length > 0) throw failures[0];
   }
 }

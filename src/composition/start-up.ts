@@ -10,7 +10,8 @@ import { migrate, pendingMigrations } from '../storage/migrate.ts';
 import type { PostgresWrites } from '../storage/writes.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
-const RETRY_MS = 1_000;
+/** A replica that has pointers from Redis is to have its own within a second of the database being back. */
+const RETRY_MS = 250;
 
 /** What a replica needs to become ready. */
 export interface StartUpParts {
@@ -33,6 +34,7 @@ export class StartUp {
   readonly #stop = new AbortController();
   readonly #away = Promise.withResolvers<void>();
   #ready = false;
+  #told: string | undefined;
   #loaded: Promise<void> | undefined;
 
   constructor(parts: StartUpParts) {
@@ -48,6 +50,7 @@ export class StartUp {
    * @throws Error if the database refuses for a reason that waiting does not mend
    */
   async ready(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     const giveUp = () => void this.stop();
     signal.addEventListener('abort', giveUp, { once: true });
     this.#loaded = this.#load();
@@ -56,12 +59,13 @@ export class StartUp {
     this.#ready = true;
     const { feed, logger } = this.#parts;
     if (feed.loaded) logger.info({ seq: feed.loaded.seq }, 'serving');
-    else logger.warn('serving, with pointers from Redis: the database is away');
+    else logger.warn('serving, with pointers from Redis until its own are loaded');
   }
 
-  /** Gives up what is not loaded yet; what is loaded stays. */
+  /** Gives up what is not loaded yet, migrations that are under way included; what is loaded stays. */
   async stop(): Promise<void> {
     this.#stop.abort(new Error('the start was given up'));
+    this.away();
     if (this.#parts.feed.loaded === undefined) await this.#parts.feed.stop();
     await this.#loaded?.catch(() => undefined);
   }
@@ -80,40 +84,52 @@ export class StartUp {
   }
 
   async #prepare(): Promise<void> {
-    const { migrationUrls, database, writes } = this.#parts;
-    if (migrationUrls) await migrate(migrationUrls.owner, migrationUrls.server);
+    const { migrationUrls, database, writes, logger } = this.#parts;
+    const { signal } = this.#stop;
+    const onWait = () => {
+      logger.warn('another process migrates the database; waiting for it');
+      this.away();
+    };
+    if (migrationUrls) await migrate(migrationUrls.owner, migrationUrls.server, { signal, onWait });
     const pending = await pendingMigrations(database);
     if (pending.length > 0) throw new Unavailable('DATABASE_UNAVAILABLE', `not migrated: ${pending.join(', ')}`, 0);
     await database.requireServerRole();
-    await storeDefaultPrompts(writes);
+    await storeDefaultPrompts(writes, signal);
   }
 
   async #pause(error: unknown): Promise<void> {
     const failure = domainError(error);
+    if (!(failure instanceof Unavailable) && !this.#ready) throw error;
+    this.#tell(failure as Error);
+    this.away();
+    await sleep(RETRY_MS, undefined, { signal: this.#stop.signal });
+  }
+
+  /** Tells of a failure unless it is the same as before. */
+  #tell(failure: Error): void {
+    if (failure.message === this.#told) return;
+    this.#told = failure.message;
     const { logger } = this.#parts;
     if (failure instanceof Unavailable) {
       logger.warn({ err: failure.cause ?? failure }, `waiting for the database: ${failure.message}`);
-    } else if (this.#ready) logger.error({ err: failure }, 'the database refuses; trying again');
-    else throw error;
-    this.away();
-    await sleep(RETRY_MS, undefined, { signal: this.#stop.signal });
+    } else logger.error({ err: failure }, 'the database refuses; trying again');
   }
 
   /** Asked for only once the database is known to be away: its own pointers are worth a wait. */
   async #pointersHeld(): Promise<void> {
     await this.#away.promise;
     const { lastPointers, feed } = this.#parts;
+    const { signal } = this.#stop;
+    signal.throwIfAborted();
     while (!(await lastPointers?.held())) {
-      this.#stop.signal.throwIfAborted();
       if (feed.loaded) return;
-      await sleep(RETRY_MS);
+      await sleep(RETRY_MS, undefined, { signal });
     }
   }
 }
 
 /** Built-in defaults are documents like any other, so that their renders can be replayed (spec section 3). */
-async function storeDefaultPrompts(writes: PostgresWrites): Promise<void> {
-  const { signal } = new AbortController();
+async function storeDefaultPrompts(writes: PostgresWrites, signal: AbortSignal): Promise<void> {
   const call = { actor: 'platen', traceId: '', requestId: '', deadline: undefined, signal };
   const unrepeated = { rpc: '', fingerprint: '', encode: () => new Uint8Array(), decode: () => undefined };
   await writes.run(call, unrepeated, async (tx) => {

@@ -8,7 +8,7 @@ import type { ChangeLog, LoggedChange, OpenChangeLog } from './route-feed.ts';
 /** A step of opening that takes longer has met a server, or a network, that only looks alive. */
 const QUERY_TIMEOUT_MS = 2_000;
 
-/** A connection on which nothing arrives for so long while changes are asked for only looks alive. */
+/** A connection on which nothing arrives for so long while changes are asked for only looks alive, to begin with. */
 const SILENCE_MS = 1_000;
 
 /** Shorter than the silence: a session that waits for a locked table ends before its connection is replaced. */
@@ -24,6 +24,31 @@ interface Paging {
   readonly timeoutMs: number;
 }
 
+/** How long a feed's connections may be silent. A database that is slow, but alive, must not be cut off for ever. */
+class Patience {
+  readonly #longestMs: number;
+  #ms = SILENCE_MS;
+
+  /** @param longestMs it never grows beyond that */
+  constructor(longestMs: number) {
+    this.#longestMs = longestMs;
+  }
+
+  get ms(): number {
+    return this.#ms;
+  }
+
+  /** A connection was cut, and the next one is given longer. */
+  exhausted(): void {
+    this.#ms = Math.min(2 * this.#ms, this.#longestMs);
+  }
+
+  /** An answer took that long: if it came soon, so will the next ones. */
+  answered(ms: number): void {
+    if (ms < SILENCE_MS) this.#ms = SILENCE_MS;
+  }
+}
+
 const PAGING: Paging = { rows: 1_000, timeoutMs: 10_000 };
 
 /**
@@ -32,6 +57,7 @@ const PAGING: Paging = { rows: 1_000, timeoutMs: 10_000 };
  * @param role the role that the session runs as
  */
 export function postgresChangeLog(url: string, role: string, paging: Paging = PAGING): OpenChangeLog {
+  const patience = new Patience(paging.timeoutMs);
   return async (onSeq, onLost, signal) => {
     const client = new pg.Client({
       connectionString: url,
@@ -56,19 +82,21 @@ export function postgresChangeLog(url: string, role: string, paging: Paging = PA
     } finally {
       signal.removeEventListener('abort', giveUp);
     }
-    cutWhenSilent(socketOf(client));
+    cutWhenSilent(socketOf(client), patience);
     client.off('error', ignore).on('error', onLost);
-    return new PostgresChangeLog(client, paging);
+    return new PostgresChangeLog(client, paging, patience);
   };
 }
 
 class PostgresChangeLog implements ChangeLog {
   readonly #client: pg.Client;
   readonly #paging: Paging;
+  readonly #patience: Patience;
 
-  constructor(client: pg.Client, paging: Paging) {
+  constructor(client: pg.Client, paging: Paging, patience: Patience) {
     this.#client = client;
     this.#paging = paging;
+    this.#patience = patience;
   }
 
   async load(): Promise<RouteMap> {
@@ -126,9 +154,12 @@ class PostgresChangeLog implements ChangeLog {
   async #heard<T extends object>(text: string, values: unknown[]): Promise<T[]> {
     const socket = socketOf(this.#client);
     const query: pg.QueryConfig & { query_timeout: number } = { text, values, query_timeout: CHANGES_TIMEOUT_MS };
-    socket.setTimeout(SILENCE_MS);
+    const asked = performance.now();
+    socket.setTimeout(this.#patience.ms);
     try {
-      return (await this.#client.query<T>(query)).rows;
+      const { rows } = await this.#client.query<T>(query);
+      this.#patience.answered(performance.now() - asked);
+      return rows;
     } finally {
       socket.setTimeout(0);
     }
@@ -160,11 +191,13 @@ function channelOf({ targets, ...row }: ChannelRow): RouteRows['channels'][numbe
 }
 
 /** Cuts a connection when its socket times out, unless what has arrived meanwhile is still to be read. */
-function cutWhenSilent(socket: Socket): void {
+function cutWhenSilent(socket: Socket, patience: Patience): void {
   socket.on('timeout', () => {
-    const { bytesRead } = socket;
+    const { bytesRead, timeout } = socket;
     setImmediate(() => {
-      if (socket.bytesRead === bytesRead) socket.destroy(new Error(`the database was silent for ${SILENCE_MS} ms`));
+      if (socket.bytesRead !== bytesRead) return;
+      socket.destroy(new Error(`the database was silent for ${timeout} ms`));
+      patience.exhausted();
     });
   });
 }

@@ -160,8 +160,9 @@ export class RouteFeed implements Routes {
   }
 
   /**
-   * As `applied`, for a change that was just committed. It has to be in the log as it is read from now on: where the
-   * database was restored meanwhile, the map may be at that seq or beyond, on a history without that change.
+   * As `applied`, for a change that was just committed: the log has to be read once more from now on, since the map may
+   * be at that seq on the history of a database that was restored meanwhile. Only seqs are compared: a commit that the
+   * database loses in a failover just then is lost, whether it is answered or not.
    */
   written(seq: number, until: number): Promise<boolean> {
     return this.#wait(seq, this.#readings, until);

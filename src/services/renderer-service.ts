@@ -34,6 +34,7 @@ import {
   tenantUnknown,
   warnAboutIgnored,
 } from './render-warnings.ts';
+import { isVerified, resolveRoute, sourceOf } from './route-resolution.ts';
 import type { CapturedInputs, ReceiptRecord, ReceiptSink, RenderSource } from './stores.ts';
 import type { Warning } from './warning.ts';
 
@@ -66,9 +67,6 @@ export interface RenderResult {
   readonly constraints: readonly Constraint[];
   readonly warnings: readonly Warning[];
 }
-
-/** Pointers that were not verified for this long make every answer STALE (spec section 4). */
-export const STALE_AFTER_MS = 3_000;
 
 const RETRY_DELAY_MS = 1_000;
 
@@ -265,7 +263,7 @@ export class RendererService {
       last,
       seq: map?.seq ?? last?.seq ?? 0,
       scope: map?.scope(tenant) ?? last?.scope ?? UNLOADED_SCOPE,
-      verified: this.#routes.unverifiedMs() <= STALE_AFTER_MS,
+      verified: isVerified(this.#routes),
     };
   }
 
@@ -332,16 +330,9 @@ export class RendererService {
       return pinned && { answer: { ...pinned, bundleId, version }, channel: '', revision: 0, source };
     }
     const channel = channelOf(input, target);
-    const answer = map ? resolve(map, tenant, target, channel) : last!.answer;
-    if (answer === undefined) return undefined;
-    const own = answer.tenant === tenant ? 'ACTIVE' : 'INHERITED';
-    return { answer, channel, revision: answer.revision, source: verified ? own : 'STALE' };
+    const answer = map ? resolveRoute(map, tenant, target, channel) : last!.answer;
+    return answer && { answer, channel, revision: answer.revision, source: sourceOf(answer, tenant, verified) };
   }
-}
-
-function resolve(map: RouteMap, tenant: string, target: RenderTarget, channel: string): RouteAnswer | undefined {
-  if ('type' in target) return map.resolveType(tenant, target.type, channel);
-  return map.resolveBundle(tenant, target.bundleId, channel);
 }
 
 /** The channel that a render reads; an exact version reads none. */

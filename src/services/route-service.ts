@@ -1,21 +1,11 @@
 import { Violations } from '../domain/errors.ts';
 import { MAX_ASKED_ID_CHARACTERS } from '../domain/limits.ts';
-import type { PromptType } from '../domain/prompt-type.ts';
-import {
-  DEFAULT_CHANNEL,
-  type RouteAnswer,
-  type RouteMap,
-  type RouteStep,
-  type RouteTrace,
-} from '../domain/route-map.ts';
+import { DEFAULT_CHANNEL, type RouteAnswer, type RouteStep } from '../domain/route-map.ts';
 import { checkLength } from '../domain/text.ts';
 import { loadedPointers } from './exact-version.ts';
 import type { Routes } from './render-ports.ts';
-import { STALE_AFTER_MS } from './renderer-service.ts';
+import { isVerified, resolveRoute, sourceOf, type RouteTarget } from './route-resolution.ts';
 import type { RenderSource } from './stores.ts';
-
-/** What would be rendered: a bundle from a channel, or whatever is activated for a type. */
-export type RouteTarget = { readonly bundleId: string } | { readonly type: PromptType };
 
 export interface RouteInput {
   readonly tenant: string;
@@ -59,9 +49,10 @@ export class RouteService {
     const map = loadedPointers(this.#routes);
     const channel = input.channel || DEFAULT_CHANNEL;
     const steps: RouteStep[] = [];
-    const answer = resolve(map, input.tenant, input.target!, channel, (step) => steps.push(step));
+    const { tenant, target } = input;
+    const answer = resolveRoute(map, tenant, target!, channel, (step) => steps.push(step));
     const { seq, chainHash } = map;
-    const source = sourceOf(answer, input.tenant, this.#routes.unverifiedMs() <= STALE_AFTER_MS);
+    const source = answer ? sourceOf(answer, tenant, isVerified(this.#routes)) : 'FALLBACK';
     return { seq, chainHash, verifiedTime: new Date(this.#routes.verifiedAt), source, steps, channel, answer };
   }
 }
@@ -75,21 +66,4 @@ function checkInput(violations: Violations, { tenant, target, channel }: RouteIn
     if (target.bundleId === '') violations.add('bundle_id', 'REQUIRED', 'name the bundle');
     checkLength(violations, 'bundle_id', target.bundleId, MAX_ASKED_ID_CHARACTERS);
   }
-}
-
-function resolve(
-  map: RouteMap,
-  tenant: string,
-  target: RouteTarget,
-  channel: string,
-  trace: RouteTrace,
-): RouteAnswer | undefined {
-  if ('type' in target) return map.resolveType(tenant, target.type, channel, trace);
-  return map.resolveBundle(tenant, target.bundleId, channel, trace);
-}
-
-function sourceOf(answer: RouteAnswer | undefined, tenant: string, verified: boolean): RenderSource {
-  if (answer === undefined) return 'FALLBACK';
-  if (!verified) return 'STALE';
-  return answer.tenant === tenant ? 'ACTIVE' : 'INHERITED';
 }

@@ -1,6 +1,7 @@
 import { MikroORM, type EntityManager } from '@mikro-orm/postgresql';
+import type pg from 'pg';
 import { ENTITIES } from './entities/index.ts';
-import { domainError } from './errors.ts';
+import { domainError, isUnanswered } from './errors.ts';
 
 /** What the answer to a statement that was ended may take. */
 const ANSWER_MARGIN_MS = 1_000;
@@ -123,6 +124,9 @@ export async function openDatabase(config: DatabaseConfig): Promise<Database> {
       // PostgreSQL ends a statement at its own bound; one that it does not even answer has lost its connection.
       query_timeout: config.statementTimeoutMs + ANSWER_MARGIN_MS,
       keepAlive: true,
+      // A connection that is closed, and that nobody answers any more, must not keep the process.
+      allowExitOnIdle: true,
+      onPoolCreated: (pool: pg.Pool) => pool.on('connect', endWhenUnanswered),
     },
     onCreateConnection: async (connection) => observe(connection as Connection, config.onQuery),
   });
@@ -146,6 +150,17 @@ export function withSessionOptions(url: string, settings: Readonly<Record<string
 /** A Kysely connection, as far as it is needed here. */
 interface Connection {
   executeQuery(query: unknown): Promise<unknown>;
+}
+
+/** pg keeps a connection that did not answer in time, and its pool would hand it out again and again. */
+function endWhenUnanswered(pooled: pg.PoolClient): void {
+  const client = pooled as pg.PoolClient & pg.Client;
+  const query = client.query.bind(client) as (...statement: unknown[]) => Promise<unknown>;
+  client.query = ((...statement: unknown[]) =>
+    query(...statement).catch((error: unknown) => {
+      if (isUnanswered(error)) void client.end();
+      throw error;
+    })) as typeof client.query;
 }
 
 /** MikroORM's own measure has millisecond steps, and knows nothing of begin and commit. */

@@ -10,8 +10,16 @@ const UNAVAILABLE_ERRNOS = /^(?:ECONN.*|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH
 const UNAVAILABLE_MESSAGES =
   /role "platen_server" does not exist|timeout exceeded when trying to connect|Connection terminated|is not queryable|after calling end on the pool/;
 
+/** What the driver says of a statement without an answer. */
+const UNANSWERED = 'Query read timeout';
+
 /** SQLSTATE that the append-only triggers raise. */
 const APPEND_ONLY = 'PLT01';
+
+/** Whether a statement got no answer in the driver's time for it, from a database that ends statements sooner. */
+export function isUnanswered(error: unknown): boolean {
+  return error instanceof Error && error.message === UNANSWERED;
+}
 
 /** The SQLSTATE, or the code of the operating system, that an error of the driver carries; empty: none. */
 export function driverCode(error: unknown): string {
@@ -34,7 +42,10 @@ export function domainError(error: unknown): unknown {
     return refused;
   }
   const unavailable =
-    UNAVAILABLE_STATES.test(code) || UNAVAILABLE_ERRNOS.test(code) || UNAVAILABLE_MESSAGES.test(error.message);
+    UNAVAILABLE_STATES.test(code) ||
+    UNAVAILABLE_ERRNOS.test(code) ||
+    UNAVAILABLE_MESSAGES.test(error.message) ||
+    isUnanswered(error);
   if (!unavailable) return error;
   const message = 'the database cannot be reached or does not answer';
   return new Unavailable('DATABASE_UNAVAILABLE', message, RETRY_DELAY_MS, {}, { cause: error });

@@ -3,7 +3,8 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { Violations } from '../../domain/errors.ts';
 import type { RouteStep } from '../../domain/route-map.ts';
 import { ROOT_TENANT } from '../../domain/tenant.ts';
-import type { RouteExplanation, RouteInput, RouteTarget } from '../../services/route-service.ts';
+import type { RouteTarget } from '../../services/route-resolution.ts';
+import type { RouteExplanation, RouteInput } from '../../services/route-service.ts';
 import type {
   ExplainRouteRequest,
   ExplainRouteResponseSchema,

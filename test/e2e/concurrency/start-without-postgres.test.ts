@@ -3,12 +3,13 @@ import { Redis } from 'ioredis';
 import { RenderSource } from '../../../gen/platen/v1/render_service_pb.js';
 import { PromptType } from '../../../gen/platen/v1/resources_pb.js';
 import { defaultPrompt } from '../../../src/domain/default-prompts.ts';
+import { openSession } from '../../../src/storage/session.ts';
 import { Brand } from '../../support/authoring.ts';
 import { connect } from '../../../src/cli/client.ts';
 import { DatabaseProxy } from '../../support/database-proxy.ts';
 import { PlatenProcess } from '../../support/platen-process.ts';
 import { failure, Platen } from '../../support/platen.ts';
-import { createDatabase, type TestDatabase } from '../../support/postgres.ts';
+import { asOwner, createDatabase, type TestDatabase } from '../../support/postgres.ts';
 import { keyPrefix, testRedisUrl } from '../../support/redis.ts';
 import { byBundle, byType, origin, warned } from '../../support/rendering.ts';
 import { until } from '../../support/until.ts';
@@ -85,6 +86,28 @@ describe('A replica starts without PostgreSQL', () => {
   });
 
   const byTarget = () => ({ ...request(), target: byBundle(bundleId) });
+
+  it('or while another one migrates, and drains at once while its start goes on', async () => {
+    const other = await openSession(database.ownerUrl, 'platen test');
+    await other.em.execute('select pg_advisory_lock(7521386)');
+    const starting = await Platen.start(database, settings);
+    assert.equal(origin(await starting.clients.renders.render(request())).split(' ')[0], 'STALE');
+    await other.em.execute('begin; lock table document in access exclusive mode');
+    await other.em.execute('select pg_advisory_unlock(7521386)');
+    await until('its start waits', blocked);
+    const stopped = starting.stop();
+    await until('it drains', () => fetch(`${starting.httpUrl}/readyz`).then(() => false, () => true));
+    assert.equal(await blocked(), true);
+    await other.em.execute('rollback');
+    await other.close();
+    await stopped;
+  });
+
+  async function blocked(): Promise<boolean> {
+    const waiting = `select 1 from pg_stat_activity
+      where application_name = 'platen' and wait_event_type = 'Lock' and datname = current_database()`;
+    return (await asOwner(database, waiting)).length > 0;
+  }
 
   it('but not ready where Redis holds nothing either: built-in defaults answer by type', async () => {
     const proxy = await DatabaseProxy.start(database);

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { PromptType } from '../../../gen/platen/v1/resources_pb.js';
 import { connect } from '../../../src/cli/client.ts';
 import { openSession } from '../../../src/storage/session.ts';
+import { DatabaseProxy } from '../../support/database-proxy.ts';
 import { PlatenProcess } from '../../support/platen-process.ts';
 import { asOwner, createEmptyDatabase, type TestDatabase } from '../../support/postgres.ts';
 import { until } from '../../support/until.ts';
@@ -51,6 +52,18 @@ describe('platen serve', () => {
       assert.deepEqual(await Promise.all(addresses.map(ready)), [200, 200, 200, 200]);
       const changes = await asOwner<{ seq: string }>(database, 'select seq from change');
       assert.equal(changes.length, 1);
+    });
+  });
+
+  describe('A start that is given up ends', () => {
+    it('with 0 while another process migrates', async () => {
+      const other = await openSession(database.ownerUrl, 'platen test');
+      await other.em.execute('select pg_advisory_lock(7521386)');
+      const server = platen(['serve']);
+      await server.logged('another process migrates the database');
+      server.signal('SIGTERM');
+      assert.equal(await server.exitCode(), 0);
+      await other.close();
     });
   });
 
@@ -114,6 +127,30 @@ describe('platen serve', () => {
       assert.equal(await platen(['migrate']).exitCode(), 0);
       await server.logged('serving');
       assert.equal(await ready(http!), 200);
+    });
+  });
+
+  describe('A database that falls silent is waited for', () => {
+    it('in the middle of the start', async () => {
+      assert.equal(await platen(['migrate']).exitCode(), 0);
+      const holder = await openSession(database.ownerUrl, 'platen test');
+      await holder.em.execute('begin; lock table platen_migration in access exclusive mode');
+      const proxy = await DatabaseProxy.start(database);
+      const server = platen(['serve'], { PLATEN_DATABASE_URL: proxy.url, PLATEN_MIGRATE_ON_START: 'false' });
+      const { http } = await server.logged('listening');
+      const blocked = `select 1 from pg_stat_activity where application_name = 'platen' and wait_event_type = 'Lock'`;
+      await until('the start waits', async () => (await asOwner(database, blocked)).length > 0);
+      proxy.freeze();
+      await holder.em.execute('rollback');
+      await holder.close();
+      await server.logged('waiting for the database');
+      assert.equal(await ready(http!), 503);
+      proxy.thaw();
+      await server.logged('serving');
+      proxy.freeze();
+      server.signal('SIGTERM');
+      assert.equal(await server.exitCode(), 0);
+      await proxy.stop();
     });
   });
 

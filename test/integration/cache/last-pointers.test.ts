@@ -29,6 +29,7 @@ describe('Redis pointers are a last resort', () => {
   let bare: Redis;
   let pointers: RedisLastPointers;
   let corrupt: string[];
+  let kept: string[];
 
   const raw = (tenant: string) => `${prefix}prompt:${tenant}:GREETING`;
   const seqOf = async (tenant: string) => (await pointers.find(tenant, TYPE))?.seq;
@@ -41,7 +42,9 @@ describe('Redis pointers are a last resort', () => {
     prefix = keyPrefix();
     ({ store } = await connectRedis(await testRedisUrl(), { prefix }));
     corrupt = [];
-    pointers = new RedisLastPointers(store, { corrupt: (kind) => corrupt.push(kind) });
+    kept = [];
+    const documents = { keep: (hash: string) => Promise.resolve(void kept.push(hash)) };
+    pointers = new RedisLastPointers(store, documents, { corrupt: (kind) => corrupt.push(kind) });
   });
 
   afterEach(() => store.close());
@@ -52,6 +55,13 @@ describe('Redis pointers are a last resort', () => {
     assert.deepEqual(await pointers.find('acme', TYPE), pointer(5));
     assert.equal(await pointers.find('other', TYPE), undefined);
     assert.deepEqual(corrupt, []);
+  });
+
+  it('with the document that it names, of which Redis is asked now and then', async () => {
+    await pointers.put('acme', TYPE, pointer(5));
+    await pointers.put('other', TYPE, pointer(5, 'other'));
+    await pointers.put('acme', TYPE, tombstone(6));
+    assert.deepEqual(kept, ['a'.repeat(64)]);
   });
 
   it('for an hour', async () => {

@@ -163,6 +163,23 @@ describe('Published content in Redis', () => {
       assert.deepEqual(await bare.keys(`${prefix}*`), [prefix + keyOf.document]);
     });
 
+    it('is kept there where pointers name it: what was lost or damaged is written anew, and nothing else', async () => {
+      await content.keep(GREETING.hash);
+      assert.equal(await bare.get(prefix + keyOf.document), GREETING.text);
+      await content.keep(GREETING.hash);
+      assert.equal(beneath.asked, 1);
+      await bare.set(prefix + keyOf.document, 'garbage');
+      await content.keep(GREETING.hash);
+      assert.equal(await bare.get(prefix + keyOf.document), GREETING.text);
+      beneath.away = true;
+      await content.keep(GREETING.hash);
+      await bare.del(prefix + keyOf.document);
+      await assert.rejects(content.keep(GREETING.hash), Unavailable);
+      beneath.away = false;
+      await content.keep('0'.repeat(64));
+      assert.equal(await bare.exists(`${prefix}document:${'0'.repeat(64)}`), 0);
+    });
+
     it('is written by few writes at a time, however much is missed', async () => {
       const writes: Array<() => void> = [];
       const slow = new RedisContent(

@@ -57,6 +57,31 @@ describe('Redis may be one server, Sentinel or Cluster', () => {
     });
   });
 
+  describe('a database that Redis refuses', () => {
+    it('is not database 0 instead', async () => {
+      const server = await startRedis(['--port', '{port}', '--databases', '2']);
+      const { store: zero } = await connectRedis(server.url);
+      await zero.set('key', Buffer.from("another installation's"), 60);
+      const { store, told } = openRedis(`${server.url}/2`);
+      await until('it is told twice', () => told.filter((line) => line.includes('index is out of range')).length > 1);
+      for (let round = 0; round < 20; round += 1) await assert.rejects(store.get('key'));
+      zero.close();
+      store.close();
+      await server.stop();
+    });
+  });
+
+  describe('what Redis says', () => {
+    it('is told without the password that it repeats', async () => {
+      const server = await startRedis(['--port', '{port}', '--rename-command', 'AUTH', '']);
+      const { store, told } = openRedis(server.url.replace('//', '//:s3cret@'));
+      await until('it is told', () => told.some((line) => line.startsWith('disconnected')));
+      assert.deepEqual(told.filter((line) => line.includes('s3cret')), []);
+      store.close();
+      await server.stop();
+    });
+  });
+
   describe('with passwords', () => {
     let server: TestRedis;
 

@@ -4,6 +4,7 @@ import { MikroORM } from '@mikro-orm/postgresql';
 import { Database, databaseName, withSessionOptions } from '../../../src/storage/database.ts';
 import { ENTITIES } from '../../../src/storage/entities/index.ts';
 import { driverCode } from '../../../src/storage/errors.ts';
+import { DatabaseProxy } from '../../support/database-proxy.ts';
 import { asOwner, createDatabase, type TestDatabase } from '../../support/postgres.ts';
 import { openServerDatabase } from '../../support/storage/registry.ts';
 
@@ -95,6 +96,36 @@ describe('Losing a store never flips health', () => {
       });
     }
     await Promise.all([select(), select()]);
+  });
+
+  describe('a connection that falls silent is given up, and another one made', () => {
+    let proxy: DatabaseProxy;
+    let silent: Database;
+    beforeEach(async () => {
+      proxy = await DatabaseProxy.start(test);
+      silent = await openServerDatabase({ serverUrl: proxy.url }, { poolMax: 1, statementTimeoutMs: 50 });
+    });
+    afterEach(async () => {
+      await silent.close();
+      await proxy.stop();
+    });
+
+    it('outside a transaction', async () => {
+      await select(silent);
+      proxy.strand();
+      await assert.rejects(select(silent), assertUnavailable);
+      await select(silent);
+    });
+
+    it('in a transaction, whose rollback is not waited for', async () => {
+      const statements = silent.transaction(async (em) => {
+        await em.execute('select 1');
+        proxy.strand();
+        await em.execute('select 1');
+      });
+      await assert.rejects(statements, { message: 'Query read timeout' });
+      await select(silent);
+    });
   });
 
   it('a connection lost before the commit is told, and nothing is committed', async () => {

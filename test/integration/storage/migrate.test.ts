@@ -3,14 +3,18 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import { Unavailable } from '../../../src/domain/errors.ts';
+import { domainError } from '../../../src/storage/errors.ts';
 import { migrate, pendingMigrations } from '../../../src/storage/migrate.ts';
 import { MIGRATIONS } from '../../../src/storage/migrations/index.ts';
-import { maintenanceUrl, openSession } from '../../../src/storage/session.ts';
+import { maintenanceUrl, openSession, type Session } from '../../../src/storage/session.ts';
+import { DatabaseProxy } from '../../support/database-proxy.ts';
 import { asOwner, createEmptyDatabase, type TestDatabase } from '../../support/postgres.ts';
 import { openServerDatabase } from '../../support/storage/registry.ts';
+import { until } from '../../support/until.ts';
 
 const MIGRATE = new URL('../../support/storage/migrate-process.ts', import.meta.url).pathname;
 const NAMES = MIGRATIONS.map(({ name }) => name);
+const GIVEN_UP = new Error('given up');
 
 function migrateInProcess(ownerUrl: string, serverUrl: string): Promise<unknown> {
   return promisify(execFile)(process.execPath, [MIGRATE, ownerUrl, serverUrl]);
@@ -89,6 +93,54 @@ describe('Concurrent first starts migrate once', () => {
     await migrate(test.ownerUrl, test.serverUrl);
     assert.deepEqual(await executed(test), NAMES);
   });
+
+  it('whoever waits for another one says so, once, and goes on when it is done', async () => {
+    const other = await holdLock();
+    const waited: Promise<void>[] = [];
+    await migrate(test.ownerUrl, test.serverUrl, { onWait: () => void waited.push(other.close()) });
+    assert.equal(waited.length, 1);
+    assert.deepEqual(await executed(test), NAMES);
+  });
+
+  it('a wait for another one can be given up', async () => {
+    const other = await holdLock();
+    const stop = new AbortController();
+    const waiting = migrate(test.ownerUrl, test.serverUrl, { signal: stop.signal, onWait: () => stop.abort(GIVEN_UP) });
+    await assert.rejects(waiting, GIVEN_UP);
+    await assert.rejects(migrate(test.ownerUrl, test.serverUrl, { signal: stop.signal }), GIVEN_UP);
+    await other.close();
+  });
+
+  it('a migration that waits for a locked table can be given up', async () => {
+    const blocking = await openSession(test.ownerUrl, 'platen test');
+    await blocking.em.execute('begin; create table document ()');
+    const stop = new AbortController();
+    const waiting = assert.rejects(migrate(test.ownerUrl, test.serverUrl, { signal: stop.signal }), GIVEN_UP);
+    const blocked = `select 1 from pg_stat_activity
+      where application_name = 'platen migrate' and datname = current_database() and wait_event_type = 'Lock'`;
+    await until('it waits', async () => (await asOwner(test, blocked)).length > 0);
+    stop.abort(GIVEN_UP);
+    await waiting;
+    await blocking.close();
+    await migrate(test.ownerUrl, test.serverUrl);
+    assert.deepEqual(await executed(test), NAMES);
+  });
+
+  it('a connection that falls silent is given up', async () => {
+    const proxy = await DatabaseProxy.start({ serverUrl: test.ownerUrl });
+    const other = await holdLock();
+    const waiting = migrate(proxy.url, test.serverUrl, { onWait: () => proxy.strand() });
+    await assert.rejects(waiting, (error) => domainError(error) instanceof Unavailable);
+    await other.close();
+    await proxy.stop();
+  });
+
+  /** As another process that migrates. */
+  async function holdLock(): Promise<Session> {
+    const session = await openSession(test.ownerUrl, 'platen test');
+    await session.em.execute('select pg_advisory_lock(7521386)');
+    return session;
+  }
 
   it('a database that cannot be reached is told as what it is', async () => {
     const nowhere = 'postgresql://platen@127.0.0.1:1/platen';

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { GuardedReceipts } from '../../../src/audit/guarded-receipts.ts';
 import { Unavailable } from '../../../src/domain/errors.ts';
-import { StoreGuard } from '../../../src/guard/store-guard.ts';
 import type { ReceiptRecord, ReceiptSink } from '../../../src/services/stores.ts';
 import { away } from '../../support/cache/fake-content.ts';
 import { receiptRecord } from '../../support/storage/records.ts';
@@ -24,18 +23,20 @@ class Sink implements ReceiptSink {
 describe('A store that does not answer is left alone', () => {
   let sink: Sink;
   let states: string[];
+  let elapsed: number;
   let receipts: GuardedReceipts;
 
   beforeEach(() => {
     sink = new Sink();
     states = [];
-    const guard = new StoreGuard({
+    const guard = {
       store: 'postgres_receipts',
-      timeoutMs: 10_000,
       failuresToOpen: FAILURES_TO_OPEN,
-      retryAfterMs: 60_000,
-      observer: { state: (_store, state) => states.push(state), rejected: () => {} },
-    });
+      retryAfterMs: 500,
+      now: () => elapsed,
+      observer: { state: (_store: string, state: string) => states.push(state), rejected: () => {} },
+    };
+    elapsed = 0;
     receipts = new GuardedReceipts(sink, guard, () => NOW);
   });
 
@@ -90,5 +91,16 @@ describe('A store that does not answer is left alone', () => {
     sink.failure = undefined;
     await write();
     assert.equal(sink.kept.length, 1);
+  });
+
+  it('a caller in a hurry who tries it and fails leaves the next try to another', async () => {
+    sink.failure = away();
+    await failAsOftenAsOpens();
+    elapsed = 500;
+    await assert.rejects(write(10), (error) => error === sink.failure);
+    assert.deepEqual(states, ['closed', 'open', 'half_open']);
+    sink.failure = undefined;
+    await write();
+    assert.deepEqual(states, ['closed', 'open', 'half_open', 'closed']);
   });
 });

@@ -13,6 +13,7 @@ function given(options: Partial<StoreGuardOptions> = {}) {
     store: 'shelf',
     timeoutMs: TIMEOUT_MS,
     retryAfterMs: RETRY_AFTER_MS,
+    now: () => Date.now(),
     observer: {
       state: (store, state) => told.push(`${store} ${state}`),
       rejected: (store, reason) => told.push(`${store} rejects ${reason}`),
@@ -114,7 +115,7 @@ describe('A store that does not answer is left alone', () => {
     });
 
     it('where the store has its own way of saying that it is away, too', async () => {
-      const { guard, told } = given({ isFailure: (error) => String(error).includes('ECONNREFUSED') });
+      const { guard, told } = given({ judge: (error) => (String(error).includes('ECONNREFUSED') ? 'away' : 'there') });
       const work = () => guard.run(() => Promise.reject(new Error('connect ECONNREFUSED')));
       for (let time = 0; time < 5; time += 1) await assert.rejects(work());
       assert.deepEqual(told, ['shelf closed', 'shelf open']);
@@ -182,12 +183,16 @@ describe('A store that does not answer is left alone', () => {
       assert.deepEqual(told, ['shelf closed', 'shelf rejects full']);
     });
 
-    it('nothing waits unless it is said how much', async () => {
+    it('nothing waits unless it is said how much; work that nobody waits for any more counts until it ends', async () => {
       const { guard } = given({ concurrency: 1 });
-      const running = guard.run(never);
+      const slow = Promise.withResolvers<string>();
+      const running = guard.run(() => slow.promise);
       await assert.rejects(guard.run(answer), { message: 'shelf has too much to do' });
       mock.timers.tick(TIMEOUT_MS);
-      await assert.rejects(running, Unavailable);
+      await assert.rejects(running, { message: 'shelf did not answer within 100 ms' });
+      await assert.rejects(guard.run(answer), { message: 'shelf has too much to do' });
+      slow.resolve('late');
+      await slow.promise;
       assert.equal(await guard.run(answer), 'an answer');
     });
 
@@ -206,14 +211,79 @@ describe('A store that does not answer is left alone', () => {
       await assert.rejects(slow, { message: 'shelf did not answer within 100 ms' });
     });
 
-    it('nothing waits for work that nobody knows to end, while the breaker is open', async () => {
+    it('the one that tries waits for nothing that hangs', async () => {
       const { guard } = given({ concurrency: 1, queueMax: 9, failuresToOpen: 1 });
+      const hanging = guard.run(never);
+      mock.timers.tick(TIMEOUT_MS);
+      await assert.rejects(hanging, { message: 'shelf did not answer within 100 ms' });
+      await refused(guard.run(answer));
+      mock.timers.tick(RETRY_AFTER_MS);
+      assert.equal(await guard.run(answer), 'an answer');
+    });
+  });
+
+  describe('whatever else happens', () => {
+    it('what began before the breaker moved says nothing any more', async () => {
+      const { guard, told } = given({ failuresToOpen: 1 });
+      const early = Promise.withResolvers<string>();
+      const tooLate = Promise.withResolvers<string>();
+      const before = [guard.run(() => early.promise), guard.run(() => tooLate.promise)];
+      await failing(guard, 1);
+      early.resolve('an answer from before');
+      await before[0];
+      await refused(guard.run(answer));
+      mock.timers.tick(RETRY_AFTER_MS);
+      await guard.run(answer);
+      tooLate.reject(new Unavailable('DATABASE_UNAVAILABLE', 'a failure from before', 1_000));
+      await assert.rejects(before[1]!);
+      assert.equal(await guard.run(answer), 'an answer');
+      assert.equal(told.at(-1), 'shelf closed');
+    });
+
+    it('an end that says nothing neither opens nor closes it', async () => {
+      const { guard, told } = given({
+        failuresToOpen: 2,
+        judge: (error) => ((error as Error).message === 'in a hurry' ? 'nothing' : 'away'),
+      });
+      const hurry = () => assert.rejects(guard.run(() => Promise.reject(new Error('in a hurry'))));
+      await failing(guard, 1);
+      await hurry();
       await failing(guard, 1);
       mock.timers.tick(RETRY_AFTER_MS);
-      const trying = guard.run(never);
-      await refused(guard.run(answer));
+      await hurry();
+      assert.equal(told.at(-1), 'shelf half_open');
+      await guard.run(answer);
+      assert.deepEqual(told, ['shelf closed', 'shelf open', 'shelf half_open', 'shelf closed']);
+    });
+
+    it('it says that it may be tried, though nobody does', async () => {
+      const { guard, told } = given();
+      await failing(guard, 5);
+      mock.timers.tick(RETRY_AFTER_MS);
+      assert.deepEqual(told, ['shelf closed', 'shelf open', 'shelf half_open']);
+    });
+
+    it('an answer that came while the process was busy is no failure', async () => {
+      const { guard, told } = given();
+      const answered = Promise.withResolvers<string>();
+      const work = guard.run(() => answered.promise);
       mock.timers.tick(TIMEOUT_MS);
-      await assert.rejects(trying, { message: 'shelf did not answer within 100 ms' });
+      answered.resolve('an answer');
+      assert.equal(await work, 'an answer');
+      assert.deepEqual(told, ['shelf closed']);
+    });
+
+    it('without a time limit it waits for what the work says', async () => {
+      const slow = Promise.withResolvers<string>();
+      const patient = new StoreGuard({
+        store: 'shelf',
+        retryAfterMs: RETRY_AFTER_MS,
+        observer: { state: () => {}, rejected: () => {} },
+      });
+      const work = patient.run(() => slow.promise);
+      mock.timers.tick(TIMEOUT_MS * 100);
+      slow.resolve('an answer');
+      assert.equal(await work, 'an answer');
     });
   });
 });

@@ -62,9 +62,9 @@ function routeMap(brands = 0): RouteMap {
   });
 }
 
-/** Lets everything go on that waits for no timer. */
+/** Lets everything go on that waits for no timer: each pointer takes a turn. */
 async function turns(): Promise<void> {
-  for (let count = 0; count < 20; count += 1) await new Promise(setImmediate);
+  for (let count = 0; count < 500; count += 1) await new Promise(setImmediate);
 }
 
 async function later(ms: number): Promise<void> {
@@ -76,11 +76,13 @@ describe('Redis pointers are a last resort', () => {
   let sink: FakeSink;
   let keeper: PointerKeeper;
   let map: RouteMap;
+  let verified: boolean;
 
   beforeEach(() => {
     mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
     sink = new FakeSink();
-    keeper = new PointerKeeper(sink);
+    verified = true;
+    keeper = new PointerKeeper(sink, () => verified);
     map = routeMap();
   });
 
@@ -149,11 +151,34 @@ describe('Redis pointers are a last resort', () => {
     assert.deepEqual(sink.completed, [7]);
   });
 
-  it('a template moves no pointer', async () => {
+  it('a template, a draft or a version moves no pointer', async () => {
     await loaded();
-    change('acme', { entityKind: 'TEMPLATE' });
+    change('acme', { entityKind: 'TEMPLATE', action: 'ARCHIVE' });
+    const bundle = { entityKind: 'BUNDLE', entityId: 'bye' };
+    change('acme', { ...bundle, action: 'CREATE', detail: { type: 'FAREWELL', edit_version: 1 } });
+    change('acme', { ...bundle, action: 'UPDATE', detail: { edit_version: 2 } });
+    change('acme', { ...bundle, action: 'PUBLISH', detail: { version: '1.0.0' } });
     await later(60_000);
     assert.deepEqual(sink.tenants(), []);
+  });
+
+  for (const action of ['RELEASE', 'ROLLBACK', 'WITHDRAW', 'ARCHIVE']) {
+    it(`but ${action} of a bundle does, for its tenant and all descendants`, async () => {
+      await loaded();
+      const detail = { channel: 'production', revision: 2, targets: [] };
+      change('default', { entityKind: 'BUNDLE', entityId: 'hello', action, detail });
+      await later(0);
+      assert.deepEqual(sink.puts.map(([, , { seq, answer }]) => [seq, answer]), sink.puts.map(() => [8, undefined]));
+      assert.deepEqual(sink.tenants(), ['default', 'acme', 'acme-shoes', 'bonny']);
+    });
+  }
+
+  it('and so does an activation', async () => {
+    await loaded();
+    const detail = { bundle_id: 'hello' };
+    change('acme', { entityKind: 'ACTIVATION', entityId: 'FAREWELL', action: 'ACTIVATE', detail });
+    await later(0);
+    assert.deepEqual(sink.tenants(), ['acme', 'acme-shoes']);
   });
 
   it('a burst of changes is written once, at its end', async () => {
@@ -187,7 +212,7 @@ describe('Redis pointers are a last resort', () => {
     assert.deepEqual(sink.puts.map(([, , { seq }]) => seq), written);
   });
 
-  it('every batch is of one version of the map, the newest there is', async () => {
+  it('every tenant is of one version of the map, the newest there is', async () => {
     map = routeMap(40);
     const gate = Promise.withResolvers<void>();
     sink.answer = () => gate.promise;
@@ -201,6 +226,54 @@ describe('Redis pointers are a last resort', () => {
     assert.deepEqual([new Set(seqs.slice(0, first)), new Set(seqs.slice(first))], [new Set([7]), new Set([8])]);
     assert.equal(seqs.length, 44 * PROMPT_TYPES.length);
     assert.deepEqual(sink.completed, [7]);
+  });
+
+  it('few are on their way at a time', async () => {
+    map = routeMap(40);
+    const gate = Promise.withResolvers<void>();
+    sink.answer = () => gate.promise;
+    keeper.loaded(map);
+    await later(0);
+    assert.deepEqual(sink.tenants(), ['default', 'acme', 'acme-shoes', 'bonny']);
+    gate.resolve();
+    await turns();
+    assert.equal(sink.tenants().length, 40);
+  });
+
+  it('and everybody else has a turn after each of them', async () => {
+    let hadTurn = true;
+    const crowded: string[] = [];
+    sink.answer = async (tenant) => {
+      if (!hadTurn) crowded.push(tenant);
+      hadTurn = false;
+      setImmediate(() => (hadTurn = true));
+    };
+    keeper.loaded(map);
+    await later(0);
+    assert.deepEqual([sink.puts.length, crowded], [4 * PROMPT_TYPES.length, []]);
+  });
+
+  it('and while it is looked up who is below a tenant that changed', async () => {
+    map = routeMap(4_500);
+    let lookedAt = 0;
+    const perTurn: number[] = [];
+    mock.method(map, 'lineage', () => {
+      if (lookedAt === 0) {
+        setImmediate(() => {
+          perTurn.push(lookedAt);
+          lookedAt = 0;
+        });
+      }
+      lookedAt += 1;
+      return [];
+    });
+    verified = false;
+    keeper.loaded(map);
+    await later(0);
+    change('bonny');
+    await later(1_000);
+    assert.equal(perTurn.reduce((sum, each) => sum + each), 4_504);
+    assert(Math.max(...perTurn) <= 1_000);
   });
 
   it('all are left anew every 20 minutes, since they expire', async () => {
@@ -221,26 +294,104 @@ describe('Redis pointers are a last resort', () => {
     assert.deepEqual(sink.tenants(), ['default', 'acme', 'acme-shoes', 'bonny', 'brand-0']);
   });
 
-  it('what cannot be written is tried again after a second, and does not hold up the others', async () => {
-    map = routeMap(36);
+  it('but not while the map is not proved: it may hold a lost history, which is to expire', async () => {
+    await loaded();
+    verified = false;
+    await later(60 * 60_000);
+    assert.deepEqual([sink.tenants(), sink.completed], [[], [7]]);
+    verified = true;
+    await later(1_000);
+    assert.deepEqual(sink.tenants(), ['default', 'acme', 'acme-shoes', 'bonny']);
+    assert.deepEqual(sink.completed, [7, 7]);
+  });
+
+  for (const [where, brands] of [['halfway', 40], ['before the mark', 0]] as const) {
+    it(`nor any more once its proof is old, ${where}`, async () => {
+      map = routeMap(brands);
+      const gate = Promise.withResolvers<void>();
+      sink.answer = () => gate.promise;
+      keeper.loaded(map);
+      await later(0);
+      assert.equal(sink.tenants().length, 4);
+      verified = false;
+      gate.resolve();
+      await later(60_000);
+      assert.deepEqual([sink.tenants(), sink.completed], [[], []]);
+      verified = true;
+      await later(1_000);
+      assert.deepEqual([sink.tenants().length, sink.completed], [brands, [7]]);
+    });
+  }
+
+  it('a tenant that cannot be written is tried ever less often, and holds up neither others nor the mark', async () => {
+    map = routeMap(56);
     let refused = 'brand-0';
-    sink.answer = (tenant) => (tenant === refused ? Promise.reject(new Error('away')) : Promise.resolve());
+    sink.answer = (tenant) => (tenant === refused ? Promise.reject(new Error('too large')) : Promise.resolve());
     keeper.loaded(map);
     await later(0);
-    assert.equal(sink.tenants().length, 20);
+    assert.deepEqual([sink.tenants().length, sink.completed], [60, [7]]);
+    for (const seconds of [1, 2, 4, 8, 16, 32, 60, 60]) {
+      await later(seconds * 1_000 - 1);
+      assert.deepEqual(sink.tenants(), []);
+      await later(1);
+      await later(0);
+      assert.deepEqual(sink.tenants(), ['brand-0']);
+    }
+    change('brand-0');
+    await later(30_000);
+    assert.deepEqual(sink.tenants(), []);
+    refused = 'nobody';
+    await later(30_000);
+    await later(0);
+    assert.deepEqual(sink.tenants(), ['brand-0']);
+    await later(250);
+    change('brand-0');
+    await later(0);
+    assert.deepEqual(sink.tenants(), ['brand-0']);
+    await later(10 * 60_000);
+    assert.deepEqual([sink.tenants(), sink.completed], [[], [7]]);
+  });
+
+  it('but where many cannot be written, nobody is told that all are', async () => {
+    map = routeMap(36);
+    const refused = new Set([0, 5, 10, 15, 20].map((n) => `brand-${n}`));
+    sink.answer = (tenant) => (refused.has(tenant) ? Promise.reject(new Error('too large')) : Promise.resolve());
+    keeper.loaded(map);
+    await later(0);
+    assert.equal(sink.tenants().length, 40);
+    for (const pause of [999, 1, 2_000, 4_000, 250]) await later(pause);
+    assert.deepEqual([new Set(sink.tenants()), sink.completed], [refused, []]);
+    refused.delete('brand-20');
+    for (const pause of [8_000, 1_000, 250]) await later(pause);
+    assert.deepEqual(sink.completed, [7]);
+  });
+
+  it('where nothing can be written, a few are tried every second, others each time', async () => {
+    map = routeMap(36);
+    let away = true;
+    sink.answer = () => (away ? Promise.reject(new Error('away')) : Promise.resolve());
+    keeper.loaded(map);
+    await later(0);
+    assert.deepEqual(sink.tenants(), ['default', 'acme', 'acme-shoes', 'bonny']);
     await later(999);
     assert.deepEqual(sink.tenants(), []);
     await later(1);
-    const others = sink.tenants();
-    assert.equal(others.length, 40);
-    assert(others.indexOf('brand-0') >= 20);
-    assert.deepEqual(sink.completed, []);
-    refused = '';
+    assert.deepEqual(sink.tenants(), ['brand-0', 'brand-1', 'brand-2', 'brand-3']);
+    away = false;
     await later(1_000);
-    assert.equal(sink.tenants().length, 20);
+    assert.deepEqual([sink.tenants().length, sink.completed], [40, [7]]);
+  });
+
+  it('where only the mark cannot be written, it is tried again after a second', async () => {
+    let refused = true;
+    sink.answer = (tenant) => (tenant === '' && refused ? Promise.reject(new Error('away')) : Promise.resolve());
+    keeper.loaded(map);
+    await later(0);
+    assert.equal(sink.tenants().length, 4);
+    refused = false;
+    await later(999);
     assert.deepEqual(sink.completed, []);
-    refused = 'nobody';
-    await later(1_000);
+    await later(1);
     assert.deepEqual([sink.tenants(), sink.completed], [[], [7]]);
   });
 

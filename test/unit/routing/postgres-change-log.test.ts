@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { postgresChangeLog } from '../../../src/routing/postgres-change-log.ts';
+import type { ChangeLog } from '../../../src/routing/route-feed.ts';
 import { until } from '../../support/until.ts';
 
 const READY = message('Z', 'I');
@@ -47,10 +48,16 @@ describe('A silent connection is caught up', () => {
     for (const socket of sockets) socket.destroy();
   });
 
-  function open(signal: AbortSignal = new AbortController().signal) {
+  /** Opens connections for one feed. @param timeoutMs of a page, while the map is loaded */
+  function opener(timeoutMs = 10_000) {
     const { port } = server.address() as AddressInfo;
-    const opening = postgresChangeLog(`postgres://platen@127.0.0.1:${port}/platen`, 'platen_server');
-    return opening(() => {}, (error) => lost.push(error), signal);
+    const url = `postgres://platen@127.0.0.1:${port}/platen`;
+    const opening = postgresChangeLog(url, 'platen_server', { rows: 1_000, timeoutMs });
+    return (signal: AbortSignal) => opening(() => {}, (error) => lost.push(error), signal);
+  }
+
+  function open(signal: AbortSignal = new AbortController().signal) {
+    return opener()(signal);
   }
 
   it('and one that is cut before it listens has failed to open, and is not reported as lost too', async () => {
@@ -92,5 +99,31 @@ describe('A silent connection is caught up', () => {
     assert.deepEqual(await log.from(1, 10), []);
     assert.deepEqual(lost, []);
     await log.close();
+  });
+
+  it('nor a slow one for ever: after a cut it is given longer, up to a limit, while it needs that', async () => {
+    const next = opener(1_500);
+    const reopen = () => {
+      answer = (socket) => socket.write(DONE);
+      return next(new AbortController().signal);
+    };
+    const isCut = async (log: ChangeLog, silence: number) => {
+      answer = () => {};
+      await assert.rejects(log.from(1, 10), { message: `the database was silent for ${silence} ms` });
+    };
+    await isCut(await reopen(), 1_000);
+
+    const slow = await reopen();
+    answer = (socket) => {
+      for (const end = Date.now() + 1_100; Date.now() < end; );
+      socket.write(NO_ROWS);
+    };
+    assert.deepEqual(await slow.from(1, 10), []);
+    await isCut(slow, 1_500);
+
+    const quick = await reopen();
+    answer = (socket) => socket.write(NO_ROWS);
+    assert.deepEqual(await quick.from(1, 10), []);
+    await isCut(quick, 1_000);
   });
 });

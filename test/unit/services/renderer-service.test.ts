@@ -14,7 +14,8 @@ import type {
   RenderObserver,
   Routes,
 } from '../../../src/services/render-ports.ts';
-import { RendererService, STALE_AFTER_MS } from '../../../src/services/renderer-service.ts';
+import { RendererService } from '../../../src/services/renderer-service.ts';
+import { STALE_AFTER_MS } from '../../../src/services/route-resolution.ts';
 import type { CapturedInputs, ReceiptRecord, ReceiptSink } from '../../../src/services/stores.ts';
 
 const GONE_NEVER = new AbortController().signal;

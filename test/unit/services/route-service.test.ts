@@ -3,7 +3,7 @@ import { sha256 } from '../../../src/domain/document.ts';
 import { Violations } from '../../../src/domain/errors.ts';
 import { RouteMap } from '../../../src/domain/route-map.ts';
 import { tenantDocument } from '../../../src/domain/tenant.ts';
-import { STALE_AFTER_MS } from '../../../src/services/renderer-service.ts';
+import { STALE_AFTER_MS } from '../../../src/services/route-resolution.ts';
 import { RouteService, type RouteExplanation, type RouteInput } from '../../../src/services/route-service.ts';
 import { refusal } from '../../support/handler-call.ts';
 

@@ -20,6 +20,7 @@ describe('Overload asks for a retry', () => {
     'timeout exceeded when trying to connect',
     'role "platen_server" does not exist',
     'Connection terminated unexpectedly',
+    'Query read timeout',
     'Client has encountered a connection error and is not queryable',
     'Cannot use a pool after calling end on the pool',
   ]) {
