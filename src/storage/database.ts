@@ -1,7 +1,7 @@
 import { MikroORM, type EntityManager } from '@mikro-orm/postgresql';
 import type pg from 'pg';
 import { ENTITIES } from './entities/index.ts';
-import { domainError, isUnanswered } from './errors.ts';
+import { domainError, isInFailedTransaction, isUnanswered } from './errors.ts';
 
 /** What the answer to a statement that was ended may take. */
 const ANSWER_MARGIN_MS = 1_000;
@@ -126,7 +126,7 @@ export async function openDatabase(config: DatabaseConfig): Promise<Database> {
       keepAlive: true,
       // A connection that is closed, and that nobody answers any more, must not keep the process.
       allowExitOnIdle: true,
-      onPoolCreated: (pool: pg.Pool) => pool.on('connect', endWhenUnanswered),
+      onPoolCreated: (pool: pg.Pool) => pool.on('connect', endWhenUseless),
     },
     onCreateConnection: async (connection) => observe(connection as Connection, config.onQuery),
   });
@@ -152,13 +152,16 @@ interface Connection {
   executeQuery(query: unknown): Promise<unknown>;
 }
 
-/** pg keeps a connection that did not answer in time, and its pool would hand it out again and again. */
-function endWhenUnanswered(pooled: pg.PoolClient): void {
+/**
+ * pg keeps a connection that did not answer in time, and one whose rollback failed; its pool would hand them out again
+ * and again.
+ */
+function endWhenUseless(pooled: pg.PoolClient): void {
   const client = pooled as pg.PoolClient & pg.Client;
   const query = client.query.bind(client) as (...statement: unknown[]) => Promise<unknown>;
   client.query = ((...statement: unknown[]) =>
     query(...statement).catch((error: unknown) => {
-      if (isUnanswered(error)) void client.end();
+      if (isUnanswered(error) || isInFailedTransaction(error)) void client.end();
       throw error;
     })) as typeof client.query;
 }

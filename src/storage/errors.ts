@@ -3,7 +3,7 @@ import { DomainError, PreconditionFailed, Unavailable } from '../domain/errors.t
 const RETRY_DELAY_MS = 1000;
 
 /** SQLSTATEs of a database that cannot serve now (PostgreSQL, appendix A); a protocol violation is a defect of ours. */
-const UNAVAILABLE_STATES = /^(?:08(?!P01)...|3D000|53...|57P0[1-5]|57014|55P03|25P0[34]|25006|40001|40P01)$/;
+const UNAVAILABLE_STATES = /^(?:08(?!P01)...|3D000|53...|57P0[1-5]|57014|55P03|25P0[234]|25006|40001|40P01)$/;
 
 /** What the driver reports without a SQLSTATE: errors of the socket, the resolver and the pool. */
 const UNAVAILABLE_ERRNOS = /^(?:ECONN.*|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT)$/;
@@ -19,6 +19,14 @@ const APPEND_ONLY = 'PLT01';
 /** Whether a statement got no answer in the driver's time for it, from a database that ends statements sooner. */
 export function isUnanswered(error: unknown): boolean {
   return error instanceof Error && error.message === UNANSWERED;
+}
+
+/**
+ * Whether a session stands in a transaction that failed and was not ended: its rollback was interrupted, as by a
+ * statement_timeout that passed while the whole server stood still.
+ */
+export function isInFailedTransaction(error: unknown): boolean {
+  return driverCode(error) === '25P02';
 }
 
 /** The SQLSTATE, or the code of the operating system, that an error of the driver carries; empty: none. */

@@ -128,6 +128,18 @@ describe('Losing a store never flips health', () => {
     });
   });
 
+  it('a connection whose transaction was not ended is given up, and another one made', async () => {
+    const single = await openServerDatabase(test, { poolMax: 1 });
+    try {
+      // As a rollback that is interrupted leaves it.
+      await assert.rejects(single.access((em) => em.execute('begin; select 1/0')));
+      await assert.rejects(single.transaction((em) => em.execute('select 1')), { code: '25P02' });
+      await single.transaction((em) => em.execute('select 1'));
+    } finally {
+      await single.close();
+    }
+  });
+
   it('a connection lost before the commit is told, and nothing is committed', async () => {
     const statements = database.transaction(async (em) => {
       await em.execute(`insert into request values ('c', 'r', 'i', 'f', '', 0, now())`);

@@ -53,6 +53,11 @@ export class Ledger {
     this.#onBroken(`BROKEN: ${INVARIANTS[invariant]}: ${example}`);
   }
 
+  /** Tells what may explain what did not hold. */
+  evidence(line: string): void {
+    this.#onBroken(line);
+  }
+
   /** Counts what is neither right nor wrong. */
   tally(what: string, times = 1): void {
     this.#tallies.set(what, (this.#tallies.get(what) ?? 0) + times);

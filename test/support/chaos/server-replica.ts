@@ -9,6 +9,7 @@ const READY_POLL_MS = 200;
 const WATCH = '/grpc.health.v1.Health/Watch';
 /** HealthCheckResponse {status: SERVING}. */
 const SERVING = '0801';
+const LINES_MAX = 3;
 
 /** One run of `platen serve` as a process of its own, from SERVING to its end. */
 export class ServerReplica implements Seat {
@@ -19,6 +20,7 @@ export class ServerReplica implements Seat {
   readonly #health: Client;
   readonly #watch: ClientReadableStream<Buffer>;
   readonly #probing: Promise<void>;
+  readonly #ledger: Ledger;
   #up = true;
 
   private constructor(
@@ -28,6 +30,7 @@ export class ServerReplica implements Seat {
     ledger: Ledger,
   ) {
     this.name = name;
+    this.#ledger = ledger;
     this.#httpAddress = http;
     this.#process = server;
     this.#connection = connect(`http://${grpc}`);
@@ -76,6 +79,7 @@ export class ServerReplica implements Seat {
     this.#watch.cancel();
     this.#process.signal(signal);
     await this.#process.exitCode();
+    for (const line of unforeseen(this.#process.stderr)) this.#ledger.evidence(`${this.name} logged ${line}`);
     await this.#probing;
     this.#health.close();
     this.#connection.close();
@@ -92,4 +96,9 @@ export class ServerReplica implements Seat {
   #is(what: string, holds: boolean, ledger: Ledger): void {
     if (this.#up) ledger.check('serving', holds, () => `${this.name} is not ${what}`);
   }
+}
+
+/** What the log says of calls that failed with INTERNAL, a few of them. */
+function unforeseen(log: string): string[] {
+  return log.split('\n').filter((line) => line.includes('"error_id"')).slice(0, LINES_MAX);
 }

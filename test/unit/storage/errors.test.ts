@@ -3,7 +3,7 @@ import { NotFound, PreconditionFailed, Unavailable } from '../../../src/domain/e
 import { domainError, driverCode } from '../../../src/storage/errors.ts';
 
 describe('Overload asks for a retry', () => {
-  const states = ['3D000', '08006', '53300', '57P01', '57P03', '57014', '55P03', '25P04', '40001'];
+  const states = ['3D000', '08006', '53300', '57P01', '57P03', '57014', '55P03', '25P02', '25P04', '40001'];
   for (const code of [...states, 'ECONNREFUSED', 'ECONNRESET']) {
     it(`${code} of the driver is Unavailable, with its cause`, () => {
       const cause = Object.assign(new Error('driver text'), { code });
