@@ -66,7 +66,7 @@ const ANSWER_MARGIN_MS = 100;
 /**
  * The composition root: builds everything from the configuration, and serves. The ports are open, for probes, as soon
  * as possible; SERVING and ready follow once the migrations are in and the route map is loaded, however long the
- * database is away before.
+ * database is away before; or, while it is away, once pointers are found in Redis.
  *
  * @param signal gives up a start that is still waiting for the database
  * @throws Error if a port is taken, or the database refuses for a reason that waiting does not mend
