@@ -9,7 +9,8 @@ RUN npm ci --omit=dev --omit=optional --ignore-scripts && npm cache clean --forc
 FROM node:24-slim
 ENV NODE_ENV=production \
     PLATEN_GRPC_ADDR=0.0.0.0:50051 \
-    PLATEN_HTTP_ADDR=0.0.0.0:8080
+    PLATEN_HTTP_ADDR=0.0.0.0:8080 \
+    PLATEN_AUDIT_JOURNAL_DIR=/var/lib/platen/journal
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY package.json ./
@@ -17,6 +18,9 @@ COPY package.json ./
 COPY gen gen
 COPY src src
 COPY examples examples
+# Receipts wait here for the database; a volume keeps them longer than the container.
+RUN install -d -o 1000 -g 1000 /var/lib/platen
+VOLUME /var/lib/platen
 USER 1000:1000
 EXPOSE 50051 8080
 STOPSIGNAL SIGTERM
