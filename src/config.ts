@@ -1,4 +1,11 @@
+import { join } from 'node:path';
 import { parseRedisUrl } from './cache/redis-address.ts';
+import {
+  ACKNOWLEDGEMENTS,
+  RECEIPT_POLICIES,
+  type Acknowledgement,
+  type ReceiptPolicy,
+} from './services/receipt-policy.ts';
 import { LOG_LEVELS, type LogLevel } from './telemetry/logger.ts';
 
 /**
@@ -27,6 +34,14 @@ export interface Config {
   /** Begins every key in Redis. */
   readonly redisPrefix: string;
   readonly dataDir: string;
+  /** What a receipt survives whose render was answered. */
+  readonly auditAck: Acknowledgement;
+  /** What becomes of a render whose receipt is not kept so. */
+  readonly auditOnFailure: ReceiptPolicy;
+  /** Holds the receipts that are not in the database yet. */
+  readonly auditJournalDir: string;
+  /** Bound on the journal of this server, in bytes. */
+  readonly auditJournalBytes: number;
   /** Whether `serve` brings the database up to date before it serves. */
   readonly migrateOnStart: boolean;
   /** Bound on compiled snapshots in memory, in bytes. */
@@ -60,7 +75,10 @@ class Problem {
  * The names of the variables that `loadConfig` reads; any other `PLATEN_…` is a mistake, but for those of
  * the client, of tests, and those that Kubernetes makes of a service called platen.
  */
-const OF_OTHERS = /^PLATEN_(TEST_|SERVER$|(.*_)?SERVICE_|(.*_)?PORT(_|$))/;
+const OF_OTHERS = /^PLATEN_(TEST_|SERVER$|AUDIT_SIGNING_KEY$|(.*_)?SERVICE_|(.*_)?PORT(_|$))/;
+
+const DATA_DIR = '.platen';
+const GIB = 1024 ** 3;
 
 /** @throws ConfigError */
 export function loadConfig(environment: Readonly<Record<string, string | undefined>>): Config {
@@ -77,6 +95,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     return fallback;
   };
 
+  const journalDir = join(environment['PLATEN_DATA_DIR'] || DATA_DIR, 'journal');
   const config: Config = Object.freeze({
     grpcAddress: read('PLATEN_GRPC_ADDR', '127.0.0.1:50051', address),
     httpAddress: read('PLATEN_HTTP_ADDR', '127.0.0.1:8080', address),
@@ -88,11 +107,15 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     databasePoolWaitMs: read('PLATEN_DATABASE_POOL_WAIT_MS', 5_000, wholeNumber(1, 600_000)),
     redisUrl: read('PLATEN_REDIS_URL', undefined, redisUrl),
     redisPrefix: read('PLATEN_REDIS_PREFIX', '', (text) => text),
-    dataDir: read('PLATEN_DATA_DIR', '.platen', (text) => text),
+    dataDir: read('PLATEN_DATA_DIR', DATA_DIR, (text) => text),
+    auditAck: read('PLATEN_AUDIT_ACK', 'journal', oneOf(ACKNOWLEDGEMENTS)),
+    auditOnFailure: read('PLATEN_AUDIT_ON_FAILURE', 'serve', oneOf(RECEIPT_POLICIES)),
+    auditJournalDir: read('PLATEN_AUDIT_JOURNAL_DIR', journalDir, (text) => text),
+    auditJournalBytes: read('PLATEN_AUDIT_JOURNAL_BYTES', GIB, wholeNumber(GIB / 16, Number.MAX_SAFE_INTEGER)),
     migrateOnStart: read('PLATEN_MIGRATE_ON_START', true, trueOrFalse),
     bundleCacheBytes: read('PLATEN_BUNDLE_CACHE_BYTES', 256 * 1024 * 1024, wholeNumber(1, Number.MAX_SAFE_INTEGER)),
     drainTimeoutMs: read('PLATEN_DRAIN_TIMEOUT_MS', 25_000, wholeNumber(0, 3_600_000)),
-    logLevel: read('PLATEN_LOG_LEVEL', 'info', logLevel),
+    logLevel: read('PLATEN_LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
   });
 
   const needMain = ['PLATEN_DATABASE_OWNER_URL', 'PLATEN_DATABASE_DIRECT_URL', 'PLATEN_DATABASE_READ_URL'];
@@ -127,9 +150,8 @@ function redisUrl(text: string): string | undefined | Problem {
   }
 }
 
-function logLevel(text: string): LogLevel | Problem {
-  const level = LOG_LEVELS.find((name) => name === text);
-  return level ?? new Problem(`must be one of ${LOG_LEVELS.join(', ')}`);
+function oneOf<T extends string>(names: readonly T[]): (text: string) => T | Problem {
+  return (text) => names.find((name) => name === text) ?? new Problem(`must be one of ${names.join(', ')}`);
 }
 
 function wholeNumber(min: number, max: number): (text: string) => number | Problem {

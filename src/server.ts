@@ -1,9 +1,12 @@
 import { randomUUIDv7 } from 'node:crypto';
-import { GuardedReceipts } from './audit/guarded-receipts.ts';
+import type { JournaledReceipts } from './audit/journaled-receipts.ts';
 import { openWork, type BoundedWork } from './composition/bounded-work.ts';
 import { openContent, type Content } from './composition/content.ts';
+import { databaseOf } from './composition/database-place.ts';
 import { Opened } from './composition/opened.ts';
+import { ReceiptWay } from './composition/receipts.ts';
 import { StartUp } from './composition/start-up.ts';
+import { ThreadedTrailJobs } from './composition/trail-jobs.ts';
 import type { Config } from './config.ts';
 import { Unavailable } from './domain/errors.ts';
 import { postgresChangeLog } from './routing/postgres-change-log.ts';
@@ -25,18 +28,17 @@ import { RendererService } from './services/renderer-service.ts';
 import { isVerified } from './services/route-resolution.ts';
 import { RouteService } from './services/route-service.ts';
 import type { LastPointers } from './services/render-ports.ts';
-import type { ReceiptSink } from './services/stores.ts';
+import type { ReceiptPolicy } from './services/receipt-policy.ts';
+import type { TrailJobs } from './services/trail-jobs.ts';
 import { TemplateService } from './services/template-service.ts';
 import { TenantService } from './services/tenant-service.ts';
 import { openDatabase, SERVER_ROLE, type Database } from './storage/database.ts';
-import { startEmbeddedPostgres } from './storage/embedded-postgres.ts';
 import { migrate } from './storage/migrate.ts';
 import { PostgresStores } from './storage/postgres-stores.ts';
-import { PostgresReceipts } from './storage/receipts.ts';
 import { PostgresWrites, type Applied } from './storage/writes.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
-import { feedObserver, guardObserver, renderObserver } from './telemetry/observers.ts';
+import { feedObserver, renderObserver } from './telemetry/observers.ts';
 
 /** A server that answers. */
 export interface RunningServer {
@@ -48,12 +50,13 @@ export interface RunningServer {
 }
 
 const STATEMENT_TIMEOUT_MS = 10_000;
-const RECEIPT_TIMEOUT_MS = 2_000;
-/** A receipt that fails was tried for two seconds. */
-const RECEIPT_FAILURES_TO_OPEN = 1;
-const RECEIPT_RETRY_AFTER_MS = 500;
-const RECEIPT_QUEUE_MAX = 10_000;
 const PURGE_INTERVAL_MS = 3_600_000;
+const PARTITION_INTERVAL_MS = 3_600_000;
+/** What receipts under way have for the database at least, when the server stops. */
+const RECEIPT_DRAIN_MIN_MS = 2_000;
+const TRAIL_JOB_MEMORY_MB = 256;
+/** A count goes over millions of rows. */
+const TRAIL_STATEMENT_TIMEOUT_MS = 60_000;
 /** Without Redis nobody leaves any. */
 const NO_POINTERS: LastPointers = { find: () => Promise.resolve(undefined) };
 
@@ -116,15 +119,31 @@ async function open(config: Config, logger: Logger, signal: AbortSignal, opened:
       startUp.away();
     },
   };
-  const changeLog = postgresChangeLog(config.databaseDirectUrl ?? place.serverUrl, SERVER_ROLE);
+  // For sessions that a pooler must not give away after each transaction.
+  const directUrl = config.databaseDirectUrl ?? place.serverUrl;
+  const changeLog = postgresChangeLog(directUrl, SERVER_ROLE);
   const feed = new RouteFeed(changeLog, startUpEvents, Date.now, content.followers);
   metrics.watchRoutes(feed);
   opened.add(() => feed.stop());
   const writes = new PostgresWrites(database, ownWrites(feed, logger), () => new Date());
-  const receipts = openReceipts(database, metrics, logger, opened);
+  const way = new ReceiptWay(config, directUrl, metrics, logger);
+  let drainUntil = 0;
+  opened.add(() => way.close(Math.max(drainUntil, Date.now() + RECEIPT_DRAIN_MIN_MS)));
+  const jobs = openTrailJobs(directUrl, config, opened);
   const work = openWork(metrics, logger, opened);
 
-  const services = serve({ database, content, feed, writes, receipts, work, metrics, logger });
+  const services = serve({
+    database,
+    content,
+    feed,
+    writes,
+    receipts: way.receipts,
+    receiptPolicy: config.auditOnFailure,
+    jobs,
+    work,
+    metrics,
+    logger,
+  });
   const startUp = new StartUp({
     migrationUrls: config.migrateOnStart ? { owner: place.ownerUrl, server: place.serverUrl } : undefined,
     database,
@@ -137,28 +156,28 @@ async function open(config: Config, logger: Logger, signal: AbortSignal, opened:
   opened.add(() => startUp.stop());
   const rpc = new RpcServer({ services, logger, metrics });
   const { grpcAddress, httpAddress } = await rpc.start(config);
-  opened.add(() => rpc.drain(config.drainTimeoutMs));
+  opened.add(() => {
+    drainUntil = Date.now() + config.drainTimeoutMs;
+    return rpc.drain(config.drainTimeoutMs);
+  });
   logger.info({ grpc: grpcAddress, http: httpAddress }, 'listening');
   warnAboutOpenDoors(logger, [grpcAddress, httpAddress]);
   opened.add(repeat(PURGE_INTERVAL_MS, logger, () => writes.purgeRequests()));
 
   await startUp.ready(signal);
+  way.makePartitions();
+  opened.add(repeat(PARTITION_INTERVAL_MS, logger, () => Promise.resolve(way.makePartitions())));
   rpc.setServing();
   return { grpcAddress, httpAddress, stop: () => opened.close() };
 }
 
-/** Receipts in the chain; while the database does not answer they are refused at once. */
-function openReceipts(database: Database, metrics: Metrics, logger: Logger, opened: Opened): ReceiptSink {
-  const now = () => new Date();
-  const receipts = new PostgresReceipts(database, { timeoutMs: RECEIPT_TIMEOUT_MS, queueMax: RECEIPT_QUEUE_MAX }, now);
-  opened.add(() => receipts.close());
-  const guard = {
-    store: 'postgres_receipts',
-    failuresToOpen: RECEIPT_FAILURES_TO_OPEN,
-    retryAfterMs: RECEIPT_RETRY_AFTER_MS,
-    observer: guardObserver(metrics, logger),
-  };
-  return new GuardedReceipts(receipts, guard, Date.now);
+/** Long work on the trail, in threads that end with the server. */
+function openTrailJobs(url: string, config: Config, opened: Opened): TrailJobs {
+  const { databasePoolWaitMs: poolWaitMs } = config;
+  const database = { url, poolWaitMs, statementTimeoutMs: TRAIL_STATEMENT_TIMEOUT_MS };
+  const jobs = new ThreadedTrailJobs({ database, memoryMb: TRAIL_JOB_MEMORY_MB });
+  opened.add(() => jobs.close());
+  return jobs;
 }
 
 /** The services with their handlers: from request to answer, without a transport. */
@@ -167,18 +186,21 @@ function serve(parts: {
   content: Content;
   feed: RouteFeed;
   writes: PostgresWrites;
-  receipts: ReceiptSink;
+  receipts: JournaledReceipts;
+  receiptPolicy: ReceiptPolicy;
+  jobs: TrailJobs;
   work: BoundedWork;
   metrics: Metrics;
   logger: Logger;
 }): ServedService[] {
-  const { database, content, feed, writes, receipts, work, metrics, logger } = parts;
+  const { database, content, feed, writes, receipts, receiptPolicy, jobs, work, metrics, logger } = parts;
   const stores = new PostgresStores(database.access);
   const lookups = { routes: feed, bundles: content.bundles, versions: content.versions };
   const renderer = new RendererService({
     ...lookups,
     lastPointers: content.lastPointers ?? NO_POINTERS,
     receipts,
+    receiptPolicy,
     observer: renderObserver(metrics, logger),
     clock: { now: Date.now, monotonic: () => performance.now(), id: randomUUIDv7 },
   });
@@ -195,22 +217,8 @@ function serve(parts: {
       new OutputCheckService({ ...lookups, checks: work.outputs }),
       new RouteService(feed),
     ),
-    auditHandlers(new AuditService(stores)),
+    auditHandlers(writes, new AuditService({ stores, underWay: receipts, jobs, now: Date.now })),
   ];
-}
-
-interface DatabasePlace {
-  readonly ownerUrl: string;
-  readonly serverUrl: string;
-  readonly stop: () => Promise<void>;
-}
-
-async function databaseOf(config: Config, logger: Logger): Promise<DatabasePlace> {
-  if (config.databaseUrl !== undefined) {
-    const ownerUrl = config.databaseOwnerUrl ?? config.databaseUrl;
-    return { ownerUrl, serverUrl: config.databaseUrl, stop: () => Promise.resolve() };
-  }
-  return startEmbeddedPostgres({ dataDir: config.dataDir, log: (message) => logger.info(message) });
 }
 
 /** Waits until this replica shows a committed write (docs/adr/0029). @throws Unavailable SEQ_NOT_APPLIED */

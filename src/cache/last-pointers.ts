@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { parseJson } from '../domain/parse-json.ts';
 import type { PromptType } from '../domain/prompt-type.ts';
 import type { LastPointer, LastPointers } from '../services/render-ports.ts';
 import type { ContentObserver } from './content-observer.ts';
@@ -39,7 +40,7 @@ export class RedisLastPointers implements LastPointers {
     if (content === undefined) return undefined;
     const end = content.indexOf('\n');
     try {
-      const { answer, scope } = JSON.parse(content.slice(end + 1)) as Omit<LastPointer, 'seq'>;
+      const { answer, scope } = parseJson(content.slice(end + 1)) as Omit<LastPointer, 'seq'>;
       return { seq: Number(content.slice(0, end)), answer, scope };
     } catch {
       this.#observer.corrupt('pointer');

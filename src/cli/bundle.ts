@@ -1,3 +1,4 @@
+import { create } from '@bufbuild/protobuf';
 import type { Command } from 'commander';
 import { EntityKind } from '../../gen/platen/v1/audit_service_pb.js';
 import {
@@ -11,10 +12,17 @@ import {
   UpdateBundleResponseSchema,
   type PublishBundleResponse,
 } from '../../gen/platen/v1/bundle_service_pb.js';
-import { PromptTypeSchema, type Bundle, type BundleVersion } from '../../gen/platen/v1/resources_pb.js';
+import {
+  PromptTypeSchema,
+  type Bundle,
+  type BundleDraft,
+  type BundleVersion,
+} from '../../gen/platen/v1/resources_pb.js';
 import { addActivationCommands } from './activation.ts';
 import { addCheckCommand } from './check.ts';
 import type { Clients } from './client.ts';
+import { sameBundleDraft } from './draft-equality.ts';
+import { addDraftHistoryCommands, type DraftKind } from './draft-history.ts';
 import { bundleText } from './draft-text.ts';
 import { requireEditVersion, type Edited } from './edit-version.ts';
 import { enumName } from './enum-name.ts';
@@ -173,9 +181,25 @@ export function addBundleCommands(program: Command, terminal: Terminal): void {
     }),
   );
 
+  addDraftHistoryCommands(bundle, terminal, DRAFTS);
   addCheckCommand(bundle, terminal);
   addActivationCommands(bundle, terminal);
 }
+
+const DRAFTS: DraftKind<BundleDraft, Bundle, typeof UpdateBundleResponseSchema> = {
+  kind: EntityKind.BUNDLE,
+  name: 'bundle',
+  updated: UpdateBundleResponseSchema,
+  read: async (clients, tenant, id) => (await clients.bundles.getBundle({ tenant, bundleId: id })).bundle!,
+  readVersion: async (clients, tenant, id, version) =>
+    (await clients.bundles.getBundleVersion({ tenant, bundleId: id, version })).version!.content!,
+  update: (clients, { id, ...update }) => clients.bundles.updateBundle({ bundleId: id, ...update }),
+  unchanged: (bundle) => create(UpdateBundleResponseSchema, { bundle }),
+  parse: (file) => parseBundleFile(file).draft,
+  text: bundleText,
+  same: sameBundleDraft,
+  saved: (_session, verb, { bundle, seq }) => saved(verb, bundle!, seq),
+};
 
 function withFile(command: Command): Command {
   return command.requiredOption('--file <x.yaml>', 'the bundle; - for standard input');

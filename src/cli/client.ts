@@ -1,4 +1,4 @@
-import { createClient, type Client } from '@connectrpc/connect';
+import { createClient, type CallOptions, type Client } from '@connectrpc/connect';
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { AuditService } from '../../gen/platen/v1/audit_service_pb.js';
 import { BundleService } from '../../gen/platen/v1/bundle_service_pb.js';
@@ -12,6 +12,9 @@ export const DEFAULT_SERVER = 'http://127.0.0.1:50051';
 
 /** How long a call may take, in milliseconds; sent to the server as the call's deadline. */
 const TIMEOUT_MS = 30_000;
+
+/** The deadline of a call that reads or changes much of the trail: an hour instead of the half minute of others. */
+export const LONG_JOB: CallOptions = { timeoutMs: 3_600_000 };
 
 /** A typed client for each service. */
 export interface Clients {

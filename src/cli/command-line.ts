@@ -16,13 +16,14 @@ export function commandLine(command: Command, overrides: Readonly<Record<string,
       if (one !== true) words.push(String(one));
     }
   }
-  return words.map(quoted).join(' ');
+  return words.map(shellWord).join(' ');
 }
 
 function path(command: Command): string[] {
   return command.parent === null ? [command.name()] : [...path(command.parent), command.name()];
 }
 
-function quoted(word: string): string {
+/** A word as a POSIX shell reads it. */
+export function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -24,6 +24,7 @@ export function sameTenant(held: Tenant, file: TenantFile): boolean {
     (held.tenant === 'default' ? held.parent === file.parent : held.parent === (file.parent || 'default')) &&
     held.displayName === file.displayName &&
     held.capturePolicy === (file.capturePolicy || CapturePolicy.VARIABLES) &&
+    held.receiptRetentionDays === file.receiptRetentionDays &&
     isDeepStrictEqual(fromValues(held.variables), file.variables)
   );
 }

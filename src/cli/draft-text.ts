@@ -26,6 +26,7 @@ export function tenantText(tenant: Tenant): string {
     display_name: tenant.displayName,
     parent: tenant.parent,
     capture_policy: enumName(CapturePolicySchema, tenant.capturePolicy),
+    ...(tenant.receiptRetentionDays !== 0 && { receipt_retention_days: tenant.receiptRetentionDays }),
     variables: fromValues(tenant.variables),
   });
 }
@@ -65,7 +66,12 @@ export function constraintsText(constraints: readonly Constraint[]): string {
  */
 export function documentText(text: string): string {
   if (text === '') return '';
-  const { content, ...rest } = inFileForm(JSON.parse(text) as JsonObject) as JsonObject;
+  const document = JSON.parse(text) as JsonObject;
+  const { content, ...rest } = inFileOrder({
+    ...document,
+    ...('personality' in document && { personality: inFileForm(document.personality as JsonObject) }),
+    ...('sections' in document && { sections: (document.sections as JsonObject[]).map(inFileForm) }),
+  }) as JsonObject;
   return typeof content === 'string' ? frontMatter(rest, content) : yaml(rest);
 }
 
@@ -76,6 +82,7 @@ const KEY_ORDER = [
   'display_name',
   'parent',
   'capture_policy',
+  'receipt_retention_days',
   'severity',
   'syntax',
   'description',
@@ -90,13 +97,15 @@ const KEY_ORDER = [
   'default',
 ];
 
+function inFileForm({ template_id: template, ...rest }: JsonObject): JsonObject {
+  return { ...(template !== undefined && { template }), ...rest };
+}
+
 // Canonical JSON has its keys in alphabetical order; files have them in an order for people.
-function inFileForm(value: JsonValue): JsonValue {
-  if (Array.isArray(value)) return value.map(inFileForm);
+function inFileOrder(value: JsonValue): JsonValue {
+  if (Array.isArray(value)) return value.map(inFileOrder);
   if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).map(([key, member]): [string, JsonValue] => {
-    return [key === 'template_id' ? 'template' : key, inFileForm(member)];
-  });
+  const entries = Object.entries(value).map(([key, member]): [string, JsonValue] => [key, inFileOrder(member)]);
   return Object.fromEntries(entries.toSorted(([a], [b]) => rank(a) - rank(b)));
 }
 

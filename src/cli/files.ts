@@ -63,6 +63,8 @@ export interface TenantFile {
   readonly displayName: string;
   readonly variables: JsonObject;
   readonly capturePolicy: CapturePolicy;
+  /** 0: as the parent says. */
+  readonly receiptRetentionDays: number;
 }
 
 /** A template: YAML front matter between lines of `---`, then the content. */
@@ -118,12 +120,19 @@ export async function readSourceFile(path: string): Promise<Source> {
 /** @throws FileError */
 export function parseTenantFile({ name, text }: Source): TenantFile {
   return parsed(new YamlSource(name, text), (root) => {
-    const file = root.fields(['parent', 'display_name', 'capture_policy', 'variables']);
+    const file = root.fields([
+      'parent',
+      'display_name',
+      'capture_policy',
+      'receipt_retention_days',
+      'variables',
+    ]);
     return {
       parent: file.parent.text(),
       displayName: file.display_name.text(),
       variables: file.variables.object(),
       capturePolicy: file.capture_policy.choice(CapturePolicySchema),
+      receiptRetentionDays: file.receipt_retention_days.integer(),
     };
   });
 }
@@ -229,7 +238,8 @@ export function parseHistoryFile({ name, text }: Source): MessageList {
   return parsed(new YamlSource(name, text), readMessages);
 }
 
-async function readBytes(path: string): Promise<Uint8Array> {
+/** Reads the bytes of a file. @throws FileError */
+export async function readBytes(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {

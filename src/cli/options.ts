@@ -1,6 +1,8 @@
 import type { DescEnum } from '@bufbuild/protobuf';
+import { timestampFromDate, type Timestamp } from '@bufbuild/protobuf/wkt';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { enumNames } from './enum-name.ts';
+import { UsageError } from './failure.ts';
 
 /** Options of every list. */
 export interface PageOptions {
@@ -8,9 +10,22 @@ export interface PageOptions {
   readonly pageToken?: string;
 }
 
+/** Options that bound a time. */
+export interface TimeOptions {
+  readonly since?: Timestamp;
+  readonly until?: Timestamp;
+}
+
 /** A whole number from 0 to 2^31 - 1: what a revision, an edit_version or a page size can be. */
 export function wholeNumber(text: string): number {
   return numberUpTo(2 ** 31 - 1, text);
+}
+
+/** How many are wanted: at least one. */
+export function wantedNumber(text: string): number {
+  const number = wholeNumber(text);
+  if (number === 0) throw new InvalidArgumentError('It must be at least 1.');
+  return number;
 }
 
 /** A place in the change log, from 0. */
@@ -31,6 +46,23 @@ export function assignments(flags: string, description: string): Option {
   });
 }
 
+/** A repeated option of labels, all of which a render has. */
+export function labels(): Option {
+  return assignments('--label <name=value>', 'only renders with this label');
+}
+
+/** Labels by name. @throws UsageError if one is named twice: a render has one value for it */
+export function labelsOf(words: readonly string[]): Record<string, string> {
+  const byName: Record<string, string> = {};
+  for (const word of words) {
+    const split = word.indexOf('=');
+    const name = word.slice(0, split);
+    if (Object.hasOwn(byName, name)) throw new UsageError(`--label ${name}=… is given twice; a render has one value`);
+    byName[name] = word.slice(split + 1);
+  }
+  return byName;
+}
+
 /** An option whose values are the short names of an enumeration. */
 export function choice(flags: string, description: string, schema: DescEnum): Option {
   return new Option(flags, description).choices(enumNames(schema));
@@ -46,6 +78,18 @@ export function paged(command: Command): Command {
   return command
     .option('--page-size <n>', 'most items, up to 1000 (default: 50)', wholeNumber)
     .option('--page-token <token>', 'go on where a page ended');
+}
+
+/** Adds the options that bound a time. */
+export function timed(command: Command): Command {
+  return command
+    .option('--since <time>', 'only from this time on, as 2026-01-31T08:00:00Z', timestamp)
+    .option('--until <time>', 'only before this time', timestamp);
+}
+
+/** The bounds of a time, as requests carry them. */
+export function timesOf({ since, until }: TimeOptions): { startTime?: Timestamp; endTime?: Timestamp } {
+  return { ...(since && { startTime: since }), ...(until && { endTime: until }) };
 }
 
 /** Adds the option that makes a write repeatable. */
@@ -69,6 +113,12 @@ function numberUpTo(max: number, text: string): number {
     throw new InvalidArgumentError(`It must be a whole number, at most ${max}.`);
   }
   return number;
+}
+
+function timestamp(text: string): Timestamp {
+  const date = new Date(text);
+  if (Number.isNaN(date.getTime())) throw new InvalidArgumentError('It must be a time, as 2026-01-31T08:00:00Z.');
+  return timestampFromDate(date);
 }
 
 function collect(word: string, before: readonly string[]): readonly string[] {

@@ -12,6 +12,11 @@ export function table(header: readonly string[], rows: readonly (readonly Cell[]
   return aligned([header, ...rows.map((row) => row.map(cellText))]);
 }
 
+/** Further rows of a table, in columns of their own. */
+export function tableRows(rows: readonly (readonly Cell[])[]): string {
+  return aligned(rows.map((row) => row.map(cellText)));
+}
+
 /** Names and values in two aligned columns; those with an empty value are left out. Ends with a newline. */
 export function fields(pairs: readonly (readonly [string, Cell])[]): string {
   return aligned(pairs.map(([name, value]) => [name, cellText(value)]).filter(([, value]) => value !== ''));

@@ -47,6 +47,16 @@ export class Session {
     this.terminal.stderr.write(text);
   }
 
+  /**
+   * Writes a part of an endless response on standard output, and resolves when it is written: to true, or to false if
+   * whoever read along has closed the pipe.
+   */
+  write(text: string): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.terminal.stdout.write(text, (error) => resolve(!error));
+    });
+  }
+
   /** Prints a page of a list, and how to get the next one. */
   printPage<Desc extends DescMessage>(
     schema: Desc,

@@ -1,18 +1,15 @@
 import { ConnectError } from '@connectrpc/connect';
 import { ErrorInfoSchema } from '../../gen/google/rpc/error_details_pb.js';
-import { ChangeAction, type Change, type EntityKind } from '../../gen/platen/v1/audit_service_pb.js';
+import type { Change } from '../../gen/platen/v1/audit_service_pb.js';
 import type { Clients } from './client.ts';
 import { commandLine } from './command-line.ts';
-import { documentText } from './draft-text.ts';
+import { draftAfter, draftWrites, editVersionOf, type Drafted } from './draft-log.ts';
 import { ExplainedError, reasonOf } from './failure.ts';
 import { time, unifiedDiff } from './output.ts';
 import type { Session } from './session.ts';
 
 /** What was to be saved. */
-export interface Saved {
-  readonly kind: EntityKind;
-  readonly tenant: string;
-  readonly id: string;
+export interface Saved extends Drafted {
   /** The edit_version that was sent. */
   readonly editVersion: number;
 }
@@ -56,30 +53,16 @@ async function changesSince(clients: Clients, saved: Saved, current: number): Pr
   if (base === undefined || latest === undefined) {
     return `${list}There is no draft of edit_version ${saved.editVersion} to compare with.\n`;
   }
-  const [before, after] = [await draftAfter(clients, base), await draftAfter(clients, latest)];
+  const [before, after] = [await draftAfter(clients, base.seq), await draftAfter(clients, latest.seq)];
   return list + unifiedDiff(`edit_version ${saved.editVersion}`, before, `edit_version ${current}`, after);
 }
 
 /** The writes of the draft from the current one back to at least the one that was begun with, the latest first. */
-async function writesSince(clients: Clients, { tenant, kind, id, editVersion }: Saved): Promise<Change[]> {
+async function writesSince(clients: Clients, saved: Saved): Promise<Change[]> {
   const writes: Change[] = [];
-  let pageToken = '';
-  do {
-    const page = await clients.audit.listChanges({ tenant, entityKind: kind, entityId: id, pageToken });
-    writes.push(...page.changes.filter(isWriteOfDraft));
-    pageToken = page.nextPageToken;
-  } while (pageToken !== '' && !writes.some((write) => editVersionOf(write) === editVersion));
+  for await (const write of draftWrites(clients, saved)) {
+    writes.push(write);
+    if (editVersionOf(write) === saved.editVersion) break;
+  }
   return writes;
-}
-
-function isWriteOfDraft({ action }: Change): boolean {
-  return action === ChangeAction.CREATE || action === ChangeAction.UPDATE;
-}
-
-function editVersionOf({ detail }: Change): number {
-  return Number(detail!.edit_version);
-}
-
-async function draftAfter(clients: Clients, { seq }: Change): Promise<string> {
-  return documentText((await clients.audit.getChange({ seq })).afterJson);
 }

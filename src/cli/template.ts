@@ -1,8 +1,10 @@
+import { create } from '@bufbuild/protobuf';
 import type { Command } from 'commander';
 import { EntityKind } from '../../gen/platen/v1/audit_service_pb.js';
 import {
   PromptTypeSchema,
   type Template,
+  type TemplateDraft,
   type TemplateVersion,
 } from '../../gen/platen/v1/resources_pb.js';
 import {
@@ -16,6 +18,8 @@ import {
   UpdateTemplateResponseSchema,
 } from '../../gen/platen/v1/template_service_pb.js';
 import type { Clients } from './client.ts';
+import { sameTemplateDraft } from './draft-equality.ts';
+import { addDraftHistoryCommands, type DraftKind } from './draft-history.ts';
 import { templateText } from './draft-text.ts';
 import { requireEditVersion, type Edited } from './edit-version.ts';
 import { enumName } from './enum-name.ts';
@@ -151,7 +155,27 @@ export function addTemplateCommands(program: Command, terminal: Terminal): void 
       session.print(DeleteTemplateResponseSchema, response, saved('archived', response.template!, response.seq));
     }),
   );
+
+  addDraftHistoryCommands(template, terminal, DRAFTS);
 }
+
+const DRAFTS: DraftKind<TemplateDraft, Template, typeof UpdateTemplateResponseSchema> = {
+  kind: EntityKind.TEMPLATE,
+  name: 'template',
+  updated: UpdateTemplateResponseSchema,
+  read: async (clients, tenant, id) => (await clients.templates.getTemplate({ tenant, templateId: id })).template!,
+  readVersion: async (clients, tenant, id, version) =>
+    (await clients.templates.getTemplateVersion({ tenant, templateId: id, version })).version!.content!,
+  update: (clients, { id, ...update }) => clients.templates.updateTemplate({ templateId: id, ...update }),
+  unchanged: (template) => create(UpdateTemplateResponseSchema, { template }),
+  parse: (file) => parseTemplateFile(file).draft,
+  text: templateText,
+  same: sameTemplateDraft,
+  saved: (session, verb, { template, seq, warnings }) => {
+    session.note(warningLines(warnings));
+    return saved(verb, template!, seq);
+  },
+};
 
 function withFile(command: Command): Command {
   return command.requiredOption('--file <x.md>', 'front matter and content; - for standard input');

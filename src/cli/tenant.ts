@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { EntityKind } from '../../gen/platen/v1/audit_service_pb.js';
-import { CapturePolicySchema, type CapturePolicy, type Tenant } from '../../gen/platen/v1/resources_pb.js';
+import { CapturePolicy, CapturePolicySchema, type Tenant } from '../../gen/platen/v1/resources_pb.js';
 import {
   CreateTenantResponseSchema,
   GetTenantResponseSchema,
@@ -11,7 +11,7 @@ import { tenantText } from './draft-text.ts';
 import { requireEditVersion } from './edit-version.ts';
 import { enumName, enumValue } from './enum-name.ts';
 import { parseTenantFile, readSource, type TenantFile } from './files.ts';
-import { assignments, choice, edited, paged, repeatable, type PageOptions } from './options.ts';
+import { assignments, choice, edited, paged, repeatable, wholeNumber, type PageOptions } from './options.ts';
 import { fields, table, time } from './output.ts';
 import { calling, clientCommand, type Session } from './session.ts';
 import { saving } from './stale-save.ts';
@@ -24,6 +24,7 @@ interface ContentOptions {
   readonly displayName?: string;
   readonly var: readonly string[];
   readonly capture?: string;
+  readonly receiptRetentionDays?: number;
   readonly requestId: string;
 }
 
@@ -60,11 +61,12 @@ export function addTenantCommands(program: Command, terminal: Terminal): void {
         one.parent,
         one.displayName,
         enumName(CapturePolicySchema, one.capturePolicy),
+        one.receiptRetentionDays || '',
         one.editVersion,
         time(one.updateTime),
         one.updateActor,
       ]);
-      const header = ['TENANT', 'PARENT', 'NAME', 'CAPTURE', 'EDIT_VERSION', 'UPDATED', 'BY'];
+      const header = ['TENANT', 'PARENT', 'NAME', 'CAPTURE', 'RETENTION_DAYS', 'EDIT_VERSION', 'UPDATED', 'BY'];
       session.printPage(ListTenantsResponseSchema, response, table(header, rows));
     }),
   );
@@ -89,15 +91,29 @@ export function addTenantCommands(program: Command, terminal: Terminal): void {
   );
 }
 
-const EMPTY: TenantFile = { parent: '', displayName: '', variables: {}, capturePolicy: 0 as CapturePolicy };
+const EMPTY: TenantFile = {
+  parent: '',
+  displayName: '',
+  variables: {},
+  capturePolicy: CapturePolicy.UNSPECIFIED,
+  receiptRetentionDays: 0,
+};
 
 function content(command: Command): Command {
   return repeatable(command)
-    .option('--file <tenant.yaml>', 'parent, display_name, capture_policy and variables; - for standard input')
+    .option(
+      '--file <tenant.yaml>',
+      'parent, display_name, capture_policy, receipt_retention_days and variables; - for standard input',
+    )
     .option('--parent <tenant>', 'the parent')
     .option('--display-name <name>', 'the name for people')
     .addOption(assignments('--var <name=value>', 'a brand variable: JSON, or else text'))
-    .addOption(choice('--capture <policy>', 'what receipts keep', CapturePolicySchema));
+    .addOption(choice('--capture <policy>', 'what receipts keep', CapturePolicySchema))
+    .option(
+      '--receipt-retention-days <n>',
+      'how long receipts are kept at least; 0: as the parent says, and the root: for ever',
+      wholeNumber,
+    );
 }
 
 async function contentOf(session: Session, options: ContentOptions, held: TenantFile): Promise<TenantFile> {
@@ -107,6 +123,7 @@ async function contentOf(session: Session, options: ContentOptions, held: Tenant
     parent: options.parent ?? base.parent,
     displayName: options.displayName ?? base.displayName,
     variables: { ...base.variables, ...parseAssignments(options.var) },
+    receiptRetentionDays: options.receiptRetentionDays ?? base.receiptRetentionDays,
     capturePolicy: options.capture ? enumValue(CapturePolicySchema, options.capture)! : base.capturePolicy,
   };
 }

@@ -159,9 +159,24 @@ export function compileBundle(document: Document): CompiledBundle {
   });
 }
 
-/** Hash of the merged values by name. */
+/** Compiles a snapshot so that it renders as one renderer_version did. */
+export type Renderer = (document: Document) => CompiledBundle;
+
+/** Every renderer_version there was; a change of assembly semantics adds one, and keeps those before (spec section 3). */
+const RENDERERS: ReadonlyMap<number, Renderer> = new Map([[1, compileBundle]]);
+
+/** The renderer of a version; undefined: a later release rendered with it. */
+export function rendererOf(version: number): Renderer | undefined {
+  return RENDERERS.get(version);
+}
+
+/** The merged values by name; its hash is the `variables_hash`. */
+export function variablesDocument(values: JsonObject): Document {
+  return documentOf(values);
+}
+
 export function variablesHash(values: JsonObject): string {
-  return documentOf(values).hash;
+  return variablesDocument(values).hash;
 }
 
 function plainMessages(messages: readonly Message[]): JsonObject[] {
@@ -169,12 +184,16 @@ function plainMessages(messages: readonly Message[]): JsonObject[] {
 }
 
 /**
- * Hash of the messages by placeholder; placeholders without messages are left out.
+ * The messages by placeholder, those without messages left out; its hash is the `placeholders_hash`.
  * @param placeholders those that the bundle names
  */
-export function placeholdersHash(placeholders: ReadonlyMap<string, readonly Message[]>): string {
+export function placeholdersDocument(placeholders: ReadonlyMap<string, readonly Message[]>): Document {
   const used = [...placeholders].filter(([, messages]) => messages.length > 0);
-  return documentOf(Object.fromEntries(used.map(([name, messages]) => [name, plainMessages(messages)]))).hash;
+  return documentOf(Object.fromEntries(used.map(([name, messages]) => [name, plainMessages(messages)])));
+}
+
+export function placeholdersHash(placeholders: ReadonlyMap<string, readonly Message[]>): string {
+  return placeholdersDocument(placeholders).hash;
 }
 
 /** Hash of the rendered messages, roles included. */

@@ -13,6 +13,7 @@ import { checkId, checkVariableName } from './identifier.ts';
 import { boundedJson } from './json-bounds.ts';
 import type { JsonObject } from './json.ts';
 import { MAX_MODEL_CONFIG_BYTES, MAX_SECTIONS } from './limits.ts';
+import { parseJson } from './parse-json.ts';
 import { type PromptType, type Role, ROLES } from './prompt-type.ts';
 import { checkVersionRange } from './semver.ts';
 import { checkDescription, excerpt } from './text.ts';
@@ -148,7 +149,7 @@ export function bundleDocument(type: PromptType, draft: BundleDraft): Document {
 
 /** The draft that bundleDocument was given. */
 export function parseBundleDocument(text: string): { type: PromptType; draft: BundleDraft } {
-  const stored = JSON.parse(text) as StoredBundle;
+  const stored = parseJson(text) as StoredBundle;
   return {
     type: stored.type,
     draft: {

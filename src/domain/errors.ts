@@ -208,7 +208,7 @@ export class PreconditionFailed extends DomainError {
 
 /** It may work later, or on another replica. */
 export class Unavailable extends DomainError {
-  readonly reason: 'SEQ_NOT_APPLIED' | 'DATABASE_UNAVAILABLE' | 'DRAINING' | 'OVERLOADED';
+  readonly reason: 'SEQ_NOT_APPLIED' | 'DATABASE_UNAVAILABLE' | 'DRAINING' | 'OVERLOADED' | 'RECEIPT_NOT_RECORDED';
   readonly retryDelayMs: number;
   readonly metadata: Readonly<Record<string, string>>;
 

@@ -3,6 +3,7 @@ import { canonicalJson } from './document.ts';
 import type { Violations } from './errors.ts';
 import type { Json } from './json.ts';
 import { MAX_JSON_LEVELS } from './limits.ts';
+import { parseJson } from './parse-json.ts';
 
 /**
  * Checks that every number is finite and that lists and objects are at most 64 levels deep. Only JSON that passes has a
@@ -48,7 +49,7 @@ export function boundedJson<T extends Json>(
 ): T | undefined {
   if (!checkJson(violations, field, value)) return undefined;
   const text = checkSize(violations, field, value, maxBytes);
-  return text === undefined ? undefined : (JSON.parse(text) as T);
+  return text === undefined ? undefined : (parseJson(text) as T);
 }
 
 /**

@@ -31,6 +31,8 @@ export const MAX_ENUM_VALUE_CHARACTERS = 200;
 
 /** Of the tree of tenants, the root included: every render walks from its tenant to the root. */
 export const MAX_TENANT_LEVELS = 16;
+/** That a tenant's receipts are kept: a century. */
+export const MAX_RETENTION_DAYS = 36_500;
 
 export const MAX_SECTIONS = 64;
 export const MAX_MODEL_CONFIG_BYTES = 64 * 1024;

@@ -8,12 +8,13 @@ import { renderLiquid } from './liquid-engine.ts';
 import { NO_MEMBER } from './liquid-run.ts';
 import { type LiquidRead, plainMessage, readLiquid } from './liquid-syntax.ts';
 import { StandIn, UntrustedValue } from './liquid-values.ts';
+import { parseJson } from './parse-json.ts';
 import type { TemplateValues } from './template-values.ts';
 import { excerpt } from './text.ts';
 
 /** @param write the canonical form of a list or an object */
 function ordered(value: Json, write: (value: Json) => string): Json {
-  return typeof value === 'object' ? (JSON.parse(write(value)) as Json) : value;
+  return typeof value === 'object' ? (parseJson(write(value)) as Json) : value;
 }
 
 /**

@@ -3,6 +3,7 @@ import { findNodeAtLocation, type Node, parseTree, printParseErrorCode, visit } 
 import type { Json } from './json.ts';
 import { MAX_OUTPUT_JSON_LEVELS } from './limits.ts';
 import type { Span } from './output-place.ts';
+import { parseJson } from './parse-json.ts';
 import { cut, excerpt } from './text.ts';
 
 /** Why a text cannot be checked as JSON. */
@@ -84,7 +85,7 @@ export function readJson(text: string): { readonly value: Json } | JsonFault {
   } catch (error) {
     return (error as FaultFound).found;
   }
-  return { value: JSON.parse(text) as Json };
+  return { value: parseJson(text) as Json };
 }
 
 /** The node of a value, or of the nearest that holds it. */

@@ -7,6 +7,7 @@ import type { Violations } from './errors.ts';
 import type { JsonObject } from './json.ts';
 import { MAX_BUNDLE_LIQUID_NODES, MAX_BUNDLE_LIQUID_UNITS, MAX_VARIABLES } from './limits.ts';
 import { liquidNodes, liquidUnits } from './liquid-syntax.ts';
+import { parseJson } from './parse-json.ts';
 import type { Role } from './prompt-type.ts';
 import { effectiveDeclarations, type TemplateDraft } from './template.ts';
 import { checkUntrustedUse, type TemplateSyntax } from './template-content.ts';
@@ -152,7 +153,7 @@ export function snapshotDocument(snapshot: Snapshot): Document {
 
 /** The snapshot that snapshotDocument was given. */
 export function parseSnapshot(text: string): Snapshot {
-  const stored = JSON.parse(text) as StoredSnapshot;
+  const stored = parseJson(text) as StoredSnapshot;
   return deepFreeze({
     personality: stored.personality,
     sections: stored.sections,

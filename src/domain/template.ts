@@ -2,6 +2,7 @@
 import { documentOf, type Document } from './document.ts';
 import { checkName } from './enumeration.ts';
 import type { Violations } from './errors.ts';
+import { parseJson } from './parse-json.ts';
 import type { PromptType } from './prompt-type.ts';
 import {
   checkContent,
@@ -92,7 +93,7 @@ export function templateDocument(type: PromptType, draft: TemplateDraft): Docume
 
 /** The draft that templateDocument was given. */
 export function parseTemplateDocument(text: string): { type: PromptType; draft: TemplateDraft } {
-  const stored = JSON.parse(text) as StoredTemplate;
+  const stored = parseJson(text) as StoredTemplate;
   return {
     type: stored.type,
     draft: {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import pg from 'pg';
+import { parseJson } from '../domain/parse-json.ts';
 import { RouteMap, type RouteRows } from '../domain/route-map.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { CHANGE_NOTIFICATION, type ReleaseTarget } from '../services/stores.ts';
@@ -137,7 +138,7 @@ class PostgresChangeLog implements ChangeLog {
       entityKind: row.entity_kind,
       tenant: row.tenant,
       entityId: row.entity_id,
-      detail: JSON.parse(row.detail) as JsonObject,
+      detail: parseJson(row.detail) as JsonObject,
       tenantDocument: row.tenant_document,
     }));
   }
@@ -187,7 +188,7 @@ class PostgresChangeLog implements ChangeLog {
 }
 
 function channelOf({ targets, ...row }: ChannelRow): RouteRows['channels'][number] {
-  return { ...row, targets: JSON.parse(targets) as ReleaseTarget[] };
+  return { ...row, targets: parseJson(targets) as ReleaseTarget[] };
 }
 
 /** Cuts a connection when its socket times out, unless what has arrived meanwhile is still to be read. */

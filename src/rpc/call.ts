@@ -1,14 +1,14 @@
-import type { DescMethodUnary, Message } from '@bufbuild/protobuf';
+import type { Message } from '@bufbuild/protobuf';
 import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
-import type { CallContext } from './method.ts';
+import type { CallContext, ServedMethod } from './method.ts';
 
 /** The full name of a method, as `platen.v1.RenderService/Render`. */
-export function rpcName(method: DescMethodUnary): string {
+export function rpcName(method: ServedMethod): string {
   return `${method.parent.typeName}/${method.name}`;
 }
 
 /** Whether the contract says that the method changes nothing. */
-export function isRead(method: DescMethodUnary): boolean {
+export function isRead(method: ServedMethod): boolean {
   return method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
 }
 
@@ -27,7 +27,7 @@ export abstract class Call implements CallContext {
   abstract readonly peer: string;
   abstract header(name: string): string | undefined;
 
-  readonly method: DescMethodUnary;
+  readonly method: ServedMethod;
   readonly rpc: string;
   readonly deadline: number | undefined;
   /** Headers of the answer, in the order they were set. */
@@ -39,7 +39,7 @@ export abstract class Call implements CallContext {
   #ended = false;
 
   /** @param deadline in milliseconds since the epoch; undefined: the caller set none */
-  constructor(method: DescMethodUnary, rpc: string, deadline: number | undefined) {
+  constructor(method: ServedMethod, rpc: string, deadline: number | undefined) {
     this.method = method;
     this.rpc = rpc;
     this.deadline = deadline;

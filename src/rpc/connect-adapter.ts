@@ -1,8 +1,17 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { type DescMethodUnary, type Message, create, toBinary, toJson } from '@bufbuild/protobuf';
+import {
+  type DescMessage,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  type Message,
+  create,
+  toBinary,
+  toJson,
+} from '@bufbuild/protobuf';
 import {
   Code,
   ConnectError,
+  type ConnectRouter,
   type HandlerContext,
   createConnectRouter,
   createContextKey,
@@ -23,7 +32,8 @@ import { compileFieldCount, countJsonFields } from './field-count.ts';
 import { composeChain } from './interceptor-chain.ts';
 import type { InterceptorParts, Next } from './interceptor.ts';
 import { DECODE_OPTIONS, MAX_REQUEST_BYTES } from './limits.ts';
-import type { Handler, ServedService } from './method.ts';
+import type { Handler, ServedMethod, ServedService, StreamHandler } from './method.ts';
+import { handleAndSend } from './stream.ts';
 
 /** Connect's codes for what it cannot read: JSON or protocol headers, and protobuf bytes. */
 const UNREADABLE: ReadonlySet<Code> = new Set([Code.InvalidArgument, Code.Internal]);
@@ -53,13 +63,13 @@ interface Endpoint {
 interface Procedure {
   readonly binary: Endpoint;
   readonly json: Endpoint;
-  readonly method: DescMethodUnary;
-  readonly chain: Next<Message>;
+  readonly method: ServedMethod;
+  readonly chain: Next<unknown>;
 }
 
 /**
- * Serves the services in the Connect protocol, GET included where a method has no side effects, and in gRPC-Web; both
- * with protobuf or JSON.
+ * Serves the services in the Connect protocol, GET included where a method has one answer and no side effects, and in
+ * gRPC-Web; both with protobuf or JSON.
  * @returns finds the listener of a path; undefined: it is no procedure
  */
 export function createConnectListeners(
@@ -67,9 +77,12 @@ export function createConnectListeners(
   parts: InterceptorParts,
 ): (path: string) => RequestListener | undefined {
   const listeners = new Map<string, RequestListener>();
-  for (const { handlers } of services) {
-    for (const [method, handler] of handlers) {
-      const procedure = createProcedure(method, handler, parts);
+  for (const { handlers, streams } of services) {
+    const procedures = [
+      ...Array.from(handlers, ([method, handler]) => createUnary(method, handler, parts)),
+      ...Array.from(streams, ([method, handler]) => createStream(method, handler, parts)),
+    ];
+    for (const procedure of procedures) {
       listeners.set(procedure.json.handler.requestPath, (request, response) => {
         serve(procedure, request, response).catch(() => response.destroy());
       });
@@ -78,17 +91,35 @@ export function createConnectListeners(
   return (path) => listeners.get(path);
 }
 
-function createProcedure(method: DescMethodUnary, handle: Handler, parts: InterceptorParts): Procedure {
+function createUnary(method: DescMethodUnary, handle: Handler, parts: InterceptorParts): Procedure {
   const chain = composeChain(method, parts, handleAndCheck(method, handle));
+  return createProcedure(method, chain, (router) => {
+    router.rpc(method, (message, context) => runChain(chain, new ConnectCall(method, context), context, { message }));
+  });
+}
+
+function createStream(method: DescMethodServerStreaming, handle: StreamHandler, parts: InterceptorParts): Procedure {
+  const send = handleAndSend(method, handle, (call, message) => (call as ConnectStreamCall).write(message));
+  const chain = composeChain(method, parts, send);
+  return createProcedure(method, chain, (router) => {
+    router.rpc(method, (message, context) => runStream(chain, method, context, { message }));
+  });
+}
+
+function createProcedure(
+  method: ServedMethod,
+  chain: Next<unknown>,
+  implement: (router: ConnectRouter) => void,
+): Procedure {
   return {
-    binary: createEndpoint(method, chain, compileFieldCount(method.input)),
-    json: createEndpoint(method, chain, countJsonFields),
+    binary: createEndpoint(implement, compileFieldCount(method.input)),
+    json: createEndpoint(implement, countJsonFields),
     method,
     chain,
   };
 }
 
-function createEndpoint(method: DescMethodUnary, chain: Next<Message>, check: BytesCheck): Endpoint {
+function createEndpoint(implement: (router: ConnectRouter) => void, check: BytesCheck): Endpoint {
   const router = createConnectRouter({
     grpc: false,
     readMaxBytes: MAX_REQUEST_BYTES,
@@ -98,9 +129,7 @@ function createEndpoint(method: DescMethodUnary, chain: Next<Message>, check: By
     binaryOptions: DECODE_OPTIONS,
     requestGate: (context) => requestGate(context, check),
   });
-  router.rpc(method, (message, context) =>
-    runChain(chain, method, context.values.get(EXCHANGE), context, { message }),
-  );
+  implement(router);
   return { handler: router.handlers[0] as UniversalHandler, check };
 }
 
@@ -108,8 +137,7 @@ function createEndpoint(method: DescMethodUnary, chain: Next<Message>, check: By
 function handleAndCheck({ output }: DescMethodUnary, handle: Handler): Next<Message> {
   return async (call, request) => {
     const answer = create(output, await handle(call, request.message));
-    if ((call as ConnectCall).speaksJson) toJson(output, answer);
-    else toBinary(output, answer);
+    (call as ConnectCall).encode(output, answer);
     return answer;
   };
 }
@@ -125,14 +153,13 @@ function requestGate(context: HandlerContext, check: BytesCheck): void {
   if (context.requestMethod === 'GET') checkQuery(context.url, check);
 }
 
-async function runChain(
-  chain: Next<Message>,
-  method: DescMethodUnary,
-  exchange: Exchange,
+async function runChain<T>(
+  chain: Next<T>,
+  call: ConnectCall,
   context: HandlerContext,
   request: CallRequest,
-): Promise<Message> {
-  const call = new ConnectCall(method, exchange.peer, context);
+): Promise<T> {
+  const exchange = context.values.get(EXCHANGE);
   exchange.call = call;
   try {
     return await chain(call, request);
@@ -142,6 +169,28 @@ async function runChain(
   } finally {
     call.end();
     setResponseHeaders(context, call);
+  }
+}
+
+/** The messages of a stream, as they are asked for. The headers of the answer leave with the first of them. */
+async function* runStream(
+  chain: Next<void>,
+  method: DescMethodServerStreaming,
+  context: HandlerContext,
+  request: CallRequest,
+): AsyncGenerator<Message> {
+  const { readable, writable } = new TransformStream<Message, Message>();
+  const writer = writable.getWriter();
+  const call = new ConnectStreamCall(method, context, writer);
+  const written = runChain(chain, call, context, request).then(
+    () => writer.close(),
+    (error: ConnectError) => writer.abort(error),
+  );
+  // It fails if nobody reads any more.
+  written.catch(() => {});
+  for await (const message of readable) {
+    setResponseHeaders(context, call);
+    yield message;
   }
 }
 
@@ -172,7 +221,7 @@ async function answer(
   // The gate was passed and the chain was not reached: connect aborts the signal with what is in between.
   const refusal = refusalOf(context.signal.reason);
   if (refusal === undefined) return response;
-  await runChain(chain, method, exchange, context, new UnreadableMessage(refusal)).catch(() => {});
+  await runChain(chain, new ConnectCall(method, context), context, new UnreadableMessage(refusal)).catch(() => {});
   return handler(bodiless(request));
 }
 
@@ -215,16 +264,15 @@ class UnreadableMessage implements CallRequest {
 class ConnectCall extends Call {
   readonly transport = 'connect';
   readonly peer: string;
-  /** Whether the answer is JSON. */
-  readonly speaksJson: boolean;
+  readonly #speaksJson: boolean;
   readonly #headers: Headers;
 
-  constructor(method: DescMethodUnary, peer: string, context: HandlerContext) {
+  constructor(method: ServedMethod, context: HandlerContext) {
     const timeLeft = context.timeoutMs();
     super(method, rpcName(method), timeLeft === undefined ? undefined : Date.now() + timeLeft);
-    this.peer = peer;
+    this.peer = context.values.get(EXCHANGE).peer;
     this.#headers = context.requestHeader;
-    this.speaksJson = speaksJson(context.requestMethod, context.url, context.requestHeader.get('content-type'));
+    this.#speaksJson = speaksJson(context.requestMethod, context.url, context.requestHeader.get('content-type'));
     const { signal } = context;
     signal.addEventListener('abort', () => {
       const { code } = ConnectError.from(signal.reason);
@@ -234,5 +282,30 @@ class ConnectCall extends Call {
 
   header(name: string): string | undefined {
     return this.#headers.get(name) ?? undefined;
+  }
+
+  /** Encodes a message as connect will. */
+  encode(desc: DescMessage, message: Message): void {
+    if (this.#speaksJson) toJson(desc, message);
+    else toBinary(desc, message);
+  }
+}
+
+class ConnectStreamCall extends ConnectCall {
+  readonly #writer: WritableStreamDefaultWriter<Message>;
+
+  constructor(
+    method: DescMethodServerStreaming,
+    context: HandlerContext,
+    writer: WritableStreamDefaultWriter<Message>,
+  ) {
+    super(method, context);
+    this.#writer = writer;
+  }
+
+  /** Resolves once connect has asked for the message, which it does when what it had before is on its way. */
+  async write(message: Message): Promise<void> {
+    this.encode(this.method.output, message);
+    await this.#writer.write(message);
   }
 }

@@ -8,7 +8,7 @@ import { MAX_REQUEST_BYTES } from './limits.ts';
 /** What has to be said of the bytes of a message before connect decodes them. It throws if they must not be. */
 export type BytesCheck = (bytes: Uint8Array) => void;
 
-/** Of gRPC-Web, around a message: a byte of flags and the length in four bytes. */
+/** Of gRPC-Web and of Connect's streams, around a message: a byte of flags and the length in four bytes. */
 const ENVELOPE_BYTES = 5;
 
 /** Whether connect takes the request, or the body that it is answered with, for JSON; what it cannot take is none. */
@@ -30,7 +30,7 @@ export function checkedCompression(compression: Compression, check: BytesCheck):
 }
 
 /**
- * The request with its body in one piece: connect puts the pieces of gRPC-Web together in time that grows with their
+ * The request with its body in one piece: connect puts the pieces of an envelope together in time that grows with their
  * square. A message that is not compressed is checked on its way.
  */
 export function checkedRequest(request: UniversalServerRequest, check: BytesCheck): UniversalServerRequest {
@@ -39,9 +39,13 @@ export function checkedRequest(request: UniversalServerRequest, check: BytesChec
 
 async function* checkedBody({ header, body }: UniversalServerRequest, check: BytesCheck): AsyncGenerator<Uint8Array> {
   const bytes = await readBytes(body as AsyncIterable<Uint8Array>);
-  if (parseGrpcWebType(header.get('content-type')) !== undefined) checkEnvelope(bytes, check);
+  if (isEnveloped(header.get('content-type'))) checkEnvelope(bytes, check);
   else if (isPlain(header.get('content-encoding'))) check(bytes);
   yield bytes;
+}
+
+function isEnveloped(contentType: string | null): boolean {
+  return parseConnectType(contentType)?.stream ?? parseGrpcWebType(contentType) !== undefined;
 }
 
 /** All of the body, or more than connect takes. */

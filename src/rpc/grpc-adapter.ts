@@ -1,7 +1,21 @@
 import { Buffer } from 'node:buffer';
-import { type DescMessage, type DescMethodUnary, type Message, create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import {
+  type DescMessage,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  type Message,
+  create,
+  fromBinary,
+  toBinary,
+} from '@bufbuild/protobuf';
 import { anyPack } from '@bufbuild/protobuf/wkt';
-import { Metadata, Server, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
+import {
+  Metadata,
+  Server,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+} from '@grpc/grpc-js';
 import { StatusSchema } from '../../gen/google/rpc/status_pb.js';
 import { Cancelled, DeadlineExceeded } from '../domain/errors.ts';
 import { Call, type CallRequest, rpcName } from './call.ts';
@@ -10,9 +24,11 @@ import { compileFieldCount } from './field-count.ts';
 import { composeChain } from './interceptor-chain.ts';
 import type { InterceptorParts, Next } from './interceptor.ts';
 import { DECODE_OPTIONS, MAX_HEADER_BYTES, MAX_REQUEST_BYTES } from './limits.ts';
-import type { Handler, ServedService } from './method.ts';
+import type { Handler, ServedMethod, ServedService, StreamHandler } from './method.ts';
+import { handleAndSend } from './stream.ts';
 
-type WireCall = ServerUnaryCall<Buffer, Buffer>;
+type UnaryWireCall = ServerUnaryCall<Buffer, Buffer>;
+type StreamWireCall = ServerWritableStream<Buffer, Buffer>;
 
 const STATUS_DETAILS = 'grpc-status-details-bin';
 /** A half-open connection is noticed after a minute; pings of clients are answered however frequent they are. */
@@ -36,9 +52,12 @@ export function createGrpcServer(services: readonly ServedService[], parts: Inte
     'grpc.enable_channelz': 0,
   });
   setHttp2Options(server);
-  for (const { handlers } of services) {
+  for (const { handlers, streams } of services) {
     for (const [method, handler] of handlers) {
       server.register(`/${rpcName(method)}`, unaryCall(method, handler, parts), identity, identity, 'unary');
+    }
+    for (const [method, handler] of streams) {
+      server.register(`/${rpcName(method)}`, streamCall(method, handler, parts), identity, identity, 'serverStream');
     }
   }
   return server;
@@ -64,17 +83,17 @@ function unaryCall(method: DescMethodUnary, handler: Handler, parts: Interceptor
   const rpc = rpcName(method);
   const run = composeChain(method, parts, handleAndEncode(method, handler));
   const decode = compileDecoder(method.input);
-  return (wireCall: WireCall, callback: sendUnaryData<Buffer>): void => {
+  return (wireCall: UnaryWireCall, callback: sendUnaryData<Buffer>): void => {
     const call = new GrpcCall(method, rpc, wireCall);
     run(call, new GrpcRequest(decode, wireCall.request)).then(
       (answer) => {
         call.end();
-        wireCall.sendMetadata(headersOf(call));
+        call.sendHeaders();
         callback(null, answer);
       },
       (error: StatusError) => {
         call.end();
-        wireCall.sendMetadata(headersOf(call));
+        call.sendHeaders();
         callback(wireStatus(error.status));
       },
     );
@@ -82,18 +101,38 @@ function unaryCall(method: DescMethodUnary, handler: Handler, parts: Interceptor
 }
 
 /** Encoding is part of the chain, so that an answer which cannot be encoded becomes INTERNAL there. */
-function handleAndEncode(method: DescMethodUnary, handler: Handler): Next<Buffer> {
-  const { output } = method;
-  return async (call, request) => {
-    const bytes = toBinary(output, create(output, await handler(call, request.message)));
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+function handleAndEncode({ output }: DescMethodUnary, handler: Handler): Next<Buffer> {
+  return async (call, request) => encode(output, create(output, await handler(call, request.message)));
+}
+
+function streamCall(method: DescMethodServerStreaming, handler: StreamHandler, parts: InterceptorParts) {
+  const rpc = rpcName(method);
+  const { input, output } = method;
+  const send = handleAndSend(method, handler, (call, message) =>
+    (call as GrpcStreamCall).write(encode(output, message)),
+  );
+  const run = composeChain(method, parts, send);
+  const decode = compileDecoder(input);
+  return (wireCall: StreamWireCall): void => {
+    const call = new GrpcStreamCall(method, rpc, wireCall);
+    run(call, new GrpcRequest(decode, wireCall.request)).then(
+      () => {
+        call.end();
+        call.sendHeaders();
+        wireCall.end();
+      },
+      (error: StatusError) => {
+        call.end();
+        call.sendHeaders();
+        wireCall.emit('error', wireStatus(error.status));
+      },
+    );
   };
 }
 
-function headersOf({ responseHeaders }: Call): Metadata {
-  const metadata = new Metadata();
-  for (const [name, value] of responseHeaders) metadata.set(name, value);
-  return metadata;
+function encode(desc: DescMessage, message: Message): Buffer {
+  const bytes = toBinary(desc, message);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function wireStatus({ code, message, details }: Status) {
@@ -107,14 +146,15 @@ function wireStatus({ code, message, details }: Status) {
 class GrpcCall extends Call {
   readonly transport = 'grpc';
   readonly peer: string;
-  readonly #metadata: Metadata;
+  readonly #wireCall: UnaryWireCall | StreamWireCall;
+  #sentHeaders = false;
 
-  constructor(method: DescMethodUnary, rpc: string, wireCall: WireCall) {
+  constructor(method: ServedMethod, rpc: string, wireCall: UnaryWireCall | StreamWireCall) {
     const deadline = Number(wireCall.getDeadline());
     super(method, rpc, Number.isFinite(deadline) ? deadline : undefined);
+    this.#wireCall = wireCall;
     // Read now: a stream that is closed has no peer any more.
     this.peer = wireCall.getPeer();
-    this.#metadata = wireCall.metadata;
     // Emitted after the answer too, and after grpc-js has answered DEADLINE_EXCEEDED on its own.
     wireCall.once('cancelled', () => {
       this.abort(Date.now() >= deadline ? new DeadlineExceeded() : new Cancelled());
@@ -122,8 +162,32 @@ class GrpcCall extends Call {
   }
 
   header(name: string): string | undefined {
-    const [value] = this.#metadata.get(name);
+    const [value] = this.#wireCall.metadata.get(name);
     return typeof value === 'string' ? value : undefined;
+  }
+
+  /** Sends the headers of the answer, before anything else of it. */
+  sendHeaders(): void {
+    if (this.#sentHeaders) return;
+    this.#sentHeaders = true;
+    const metadata = new Metadata();
+    for (const [name, value] of this.responseHeaders) metadata.set(name, value);
+    this.#wireCall.sendMetadata(metadata);
+  }
+}
+
+class GrpcStreamCall extends GrpcCall {
+  readonly #stream: StreamWireCall;
+
+  constructor(method: ServedMethod, rpc: string, wireCall: StreamWireCall) {
+    super(method, rpc, wireCall);
+    this.#stream = wireCall;
+  }
+
+  /** Resolves once the message is on its way, for which the peer's window has to open. It may never do so. */
+  write(message: Buffer): Promise<void> {
+    this.sendHeaders();
+    return new Promise((resolve) => this.#stream.write(message, () => resolve()));
   }
 }
 

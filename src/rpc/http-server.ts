@@ -1,4 +1,5 @@
 import { type RequestListener, type Server, type ServerResponse, createServer } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { createConnectListeners } from './connect-adapter.ts';
 import type { Health } from './health.ts';
@@ -38,7 +39,7 @@ export class HttpServer {
     });
   }
 
-  /** Has each connection closed after its next answer. */
+  /** Has each connection closed after its next answer, or the one that it is in the middle of. */
   endConnections(): void {
     this.#closing = true;
     for (const response of this.#responses) response.shouldKeepAlive = false;
@@ -47,7 +48,16 @@ export class HttpServer {
   #track(response: ServerResponse): void {
     if (this.#closing) response.shouldKeepAlive = false;
     this.#responses.add(response);
-    response.once('close', () => this.#responses.delete(response));
+    response.once('close', () => {
+      this.#responses.delete(response);
+      if (this.#closing) this.#endIfIdle(response.req.socket);
+    });
+  }
+
+  /** A stream may have told its caller that the connection will be kept before anybody knew better. */
+  #endIfIdle(socket: Socket): void {
+    const isBusy = [...this.#responses].some(({ req }) => req.socket === socket);
+    if (!isBusy) socket.destroySoon();
   }
 }
 

@@ -1,4 +1,3 @@
-import type { DescMethodUnary } from '@bufbuild/protobuf';
 import type { InterceptorFactory, InterceptorParts, Next } from './interceptor.ts';
 import { authentication } from './interceptors/authentication.ts';
 import { deadline } from './interceptors/deadline.ts';
@@ -9,6 +8,7 @@ import { metrics } from './interceptors/metrics.ts';
 import { requestId } from './interceptors/request-id.ts';
 import { tracing } from './interceptors/tracing.ts';
 import { validation } from './interceptors/validation.ts';
+import type { ServedMethod } from './method.ts';
 
 /** The interceptors, outermost first, each with the reason for its place. */
 export const INTERCEPTORS: readonly { name: string; why: string; create: InterceptorFactory }[] = [
@@ -36,7 +36,7 @@ export const INTERCEPTORS: readonly { name: string; why: string; create: Interce
 ];
 
 /** Composes the chain of one method, once; `handle` is its innermost link. */
-export function composeChain<T>(method: DescMethodUnary, parts: InterceptorParts, handle: Next<T>): Next<T> {
+export function composeChain<T>(method: ServedMethod, parts: InterceptorParts, handle: Next<T>): Next<T> {
   return INTERCEPTORS.map(({ create }) => create(method, parts)).reduceRight<Next<T>>(
     (next, interceptor) => (call, request) => interceptor(call, request, next),
     handle,

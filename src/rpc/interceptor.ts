@@ -1,10 +1,10 @@
-import type { DescMethodUnary } from '@bufbuild/protobuf';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Call, CallRequest } from './call.ts';
 import type { Drain } from './drain.ts';
+import type { ServedMethod } from './method.ts';
 
-/** The rest of the chain; resolves with the transport's form of the answer. */
+/** The rest of the chain; resolves with the transport's form of the answer, or once all of a stream was handed over. */
 export type Next<T> = (call: Call, request: CallRequest) => Promise<T>;
 
 /** Acts around the rest of the chain, the same for either port. It may throw instead of rejecting. */
@@ -18,4 +18,4 @@ export interface InterceptorParts {
 }
 
 /** Makes an interceptor for one method, so that what depends on the method is worked out once. */
-export type InterceptorFactory = (method: DescMethodUnary, parts: InterceptorParts) => Interceptor;
+export type InterceptorFactory = (method: ServedMethod, parts: InterceptorParts) => Interceptor;

@@ -1,14 +1,24 @@
-import type { DescMethodUnary, DescService, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import type {
+  DescMessage,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  DescService,
+  MessageInitShape,
+  MessageShape,
+} from '@bufbuild/protobuf';
+
+/** The methods that are served: one request; one answer, or a stream of them. */
+export type ServedMethod = DescMethodUnary | DescMethodServerStreaming;
 
 /** What one call carries beside its request, whichever port it came in by. */
 export interface CallContext {
-  readonly method: DescMethodUnary;
+  readonly method: ServedMethod;
   /** The full name, as `platen.v1.RenderService/Render`. */
   readonly rpc: string;
   readonly transport: 'grpc' | 'connect';
   /** A header of the request by lower-case name; undefined: not sent, or binary. */
   header(name: string): string | undefined;
-  /** Sets a header of the answer. */
+  /** Sets a header of the answer; of a stream before its first message. */
   setResponseHeader(name: string, value: string): void;
   /** The address of the peer, for logs. */
   readonly peer: string;
@@ -30,22 +40,40 @@ export type Handler<M extends DescMethodUnary = DescMethodUnary> = (
   request: MessageShape<M['input']>,
 ) => Promise<MessageInitShape<M['output']>>;
 
+/** Sends one message of a stream. Resolves once more may be sent; rejects with the reason if the call is over. */
+export type Send<O extends DescMessage = DescMessage> = (message: MessageInitShape<O>) => Promise<void>;
+
+/** Answers one method with a stream: sends its messages, and resolves after the last. */
+export type StreamHandler<M extends DescMethodServerStreaming = DescMethodServerStreaming> = (
+  context: CallContext,
+  request: MessageShape<M['input']>,
+  send: Send<M['output']>,
+) => Promise<void>;
+
 /** A handler for every method of a service. */
 export type ServiceHandlers<S extends DescService> = {
-  readonly [K in keyof S['method']]: S['method'][K] extends DescMethodUnary ? Handler<S['method'][K]> : never;
+  readonly [K in keyof S['method']]: S['method'][K] extends DescMethodUnary
+    ? Handler<S['method'][K]>
+    : S['method'][K] extends DescMethodServerStreaming
+      ? StreamHandler<S['method'][K]>
+      : never;
 };
 
 /** A service with its handlers. */
 export interface ServedService {
   readonly service: DescService;
   readonly handlers: ReadonlyMap<DescMethodUnary, Handler>;
+  readonly streams: ReadonlyMap<DescMethodServerStreaming, StreamHandler>;
 }
 
 /** Pairs a service with its handlers, typed by the contract. */
 export function serve<S extends DescService>(service: S, handlers: ServiceHandlers<S>): ServedService {
-  const byMethod = new Map<DescMethodUnary, Handler>();
+  const unary = new Map<DescMethodUnary, Handler>();
+  const streams = new Map<DescMethodServerStreaming, StreamHandler>();
   for (const method of service.methods) {
-    byMethod.set(method as DescMethodUnary, handlers[method.localName as keyof S['method']] as Handler);
+    const handler = handlers[method.localName as keyof S['method']];
+    if (method.methodKind === 'unary') unary.set(method as DescMethodUnary, handler as Handler);
+    else streams.set(method as DescMethodServerStreaming, handler as StreamHandler);
   }
-  return { service, handlers: byMethod };
+  return { service, handlers: unary, streams };
 }

@@ -1,43 +1,49 @@
-import {
-  compileBundle,
-  messagesHash,
-  placeholdersHash,
-  renderedHash,
-  variablesHash,
-  type Message,
-} from '../domain/assembly.ts';
-import { NotFound } from '../domain/errors.ts';
-import type { Json, JsonObject } from '../domain/json.ts';
+import { InvalidInput, NotFound } from '../domain/errors.ts';
+import type { JsonObject } from '../domain/json.ts';
+import { ROOT_TENANT } from '../domain/tenant.ts';
+import { replayReceipt, replaySubject, type ReplayResult } from './replay.ts';
+import type { Stores, WriteTransaction } from './stores.ts';
+import type { AuditHeads, ReplayProgress, TrailJobs, VerificationProgress } from './trail-jobs.ts';
 import type {
   CapturedInputs,
   ChainedReceipt,
   ChangeFilter,
   ChangeRecord,
+  ErasureFilter,
   ReceiptFilter,
-  Stores,
-} from './stores.ts';
+  ReceiptsUnderWay,
+} from './trail.ts';
 
 /** The form of every render_id. */
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-export type ReplayOutcome = 'MATCH' | 'MISMATCH' | 'INPUT_MISSING';
+/** How long a reader of receipts waits for those of this replica that are not in the chain yet. */
+const UNDER_WAY_WAIT_MS = 2_000;
 
-export interface ReplayResult {
-  readonly outcome: ReplayOutcome;
-  readonly expectedHash: string;
-  /** Empty where inputs are missing. */
-  readonly actualHash: string;
-  /** Empty where inputs are missing. */
-  readonly text: string;
-  readonly missingInputs: readonly string[];
+/** What the service needs of the rest. */
+export interface AuditParts {
+  readonly stores: Stores;
+  readonly underWay: ReceiptsUnderWay;
+  readonly jobs: TrailJobs;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
 }
 
-/** Reads the trail that every write and every render leaves, and replays renders (spec section 3). */
+/**
+ * Reads the trail that every write and every render leaves, replays renders, and erases captured values (spec section
+ * 3). Whoever reads receipts finds those that this replica wrote before.
+ */
 export class AuditService {
   readonly #stores: Stores;
+  readonly #underWay: ReceiptsUnderWay;
+  readonly #jobs: TrailJobs;
+  readonly #now: () => number;
 
-  constructor(stores: Stores) {
+  constructor({ stores, underWay, jobs, now }: AuditParts) {
     this.#stores = stores;
+    this.#underWay = underWay;
+    this.#jobs = jobs;
+    this.#now = now;
   }
 
   /** The latest first. */
@@ -54,13 +60,16 @@ export class AuditService {
   }
 
   /** The latest first. */
-  listReceipts(filter: ReceiptFilter, before: string, limit: number): Promise<ChainedReceipt[]> {
+  async listReceipts(filter: ReceiptFilter, before: string, limit: number): Promise<ChainedReceipt[]> {
+    await this.#settled();
     return this.#stores.receipts.list(filter, before, limit);
   }
 
   /** @throws NotFound */
   async getReceipt(renderId: string): Promise<{ receipt: ChainedReceipt; inputs: CapturedInputs | undefined }> {
-    const receipt = UUID.test(renderId) ? await this.#stores.receipts.find(renderId) : undefined;
+    if (!UUID.test(renderId)) throw new NotFound('receipt', renderId);
+    await this.#settled();
+    const receipt = await this.#stores.receipts.find(renderId);
     if (receipt === undefined) throw new NotFound('receipt', renderId);
     return { receipt, inputs: await this.#stores.receipts.findInputs(renderId) };
   }
@@ -71,9 +80,46 @@ export class AuditService {
    */
   async replay(renderId: string, supplied: CapturedInputs | undefined): Promise<ReplayResult> {
     const { receipt, inputs } = await this.getReceipt(renderId);
-    return receipt.bundleHash === ''
-      ? replayText(receipt, [supplied?.fallbackText, inputs?.fallbackText])
-      : replayBundle(receipt, await this.#text(receipt.bundleHash), [supplied, inputs]);
+    const subject = replaySubject(receipt, await this.#stores.documents.find(receipt.bundleHash));
+    return replayReceipt(receipt, subject, [supplied, inputs]);
+  }
+
+  /** Replays all receipts that the filter names. @throws Unavailable */
+  async *replayAll(filter: ReceiptFilter, signal: AbortSignal): AsyncGenerator<ReplayProgress> {
+    await this.#settled();
+    yield* this.#jobs.replay({ ...filter, endTime: filter.endTime ?? new Date(this.#now()) }, signal);
+  }
+
+  /** Verifies the whole trail. @param checkpoint what it must lead through @throws Unavailable */
+  async *verify(checkpoint: AuditHeads | undefined, signal: AbortSignal): AsyncGenerator<VerificationProgress> {
+    await this.#settled();
+    yield* this.#jobs.verify(checkpoint, signal);
+  }
+
+  /**
+   * Erases the values that were captured of renders up to now. @throws InvalidInput if the filter names all renders
+   * @returns of how many renders, and the seq of the change
+   */
+  async eraseInputs(tx: WriteTransaction, filter: ErasureFilter): Promise<{ erased: number; seq: number }> {
+    const { tenant, caller, labels, startTime, endTime } = filter;
+    if (!caller && Object.keys(labels).length === 0 && !startTime && !endTime) throw erasureUnbounded();
+    const before = new Date(Math.min(endTime?.getTime() ?? Infinity, this.#now()));
+    const erased = await tx.eraseInputs(filter, before);
+    const seq = await tx.appendChange({
+      action: 'ERASE',
+      tenant: tenant || ROOT_TENANT,
+      entityKind: 'RECEIPT',
+      entityId: '',
+      beforeHash: '',
+      afterHash: '',
+      detail: { ...erasureDetail(filter), before: before.toISOString(), erased },
+    });
+    await tx.insertErasure(seq, filter, before);
+    return { erased, seq };
+  }
+
+  #settled(): Promise<void> {
+    return this.#underWay.settled(this.#now() + UNDER_WAY_WAIT_MS);
   }
 
   async #text(hash: string): Promise<string> {
@@ -81,44 +127,16 @@ export class AuditService {
   }
 }
 
-function replayText(receipt: ChainedReceipt, candidates: readonly (string | undefined)[]): ReplayResult {
-  const text = candidates.find((candidate) => candidate && renderedHash(candidate) === receipt.renderedHash);
-  if (text === undefined) return inputMissing(receipt, ['fallback_text']);
-  return compare(receipt, text, [{ role: 'SYSTEM', content: text }]);
+function erasureDetail({ tenant, caller, labels, startTime }: ErasureFilter): JsonObject {
+  return {
+    ...(tenant && { tenant }),
+    ...(caller && { caller }),
+    ...(Object.keys(labels).length > 0 && { labels }),
+    ...(startTime && { from: startTime.toISOString() }),
+  };
 }
 
-function replayBundle(
-  receipt: ChainedReceipt,
-  snapshot: string,
-  candidates: readonly (CapturedInputs | undefined)[],
-): ReplayResult {
-  const values = [...candidates.map((inputs) => inputs?.variables), {}].find(
-    (candidate): candidate is JsonObject =>
-      candidate !== undefined && variablesHash(candidate) === receipt.variablesHash,
-  );
-  const placeholders = [...candidates.map((inputs) => messagesByName(inputs?.placeholders)), new Map()].find(
-    (candidate) => placeholdersHash(candidate) === receipt.placeholdersHash,
-  );
-  if (values === undefined || placeholders === undefined) {
-    return inputMissing(receipt, [...(values ? [] : ['variables']), ...(placeholders ? [] : ['placeholders'])]);
-  }
-  const bundle = compileBundle({ hash: receipt.bundleHash, text: snapshot });
-  const { text, messages } = bundle.assemble(bundle.variables.resolve({}, values), placeholders);
-  return compare(receipt, text, messages);
-}
-
-function compare(receipt: ChainedReceipt, text: string, messages: readonly Message[]): ReplayResult {
-  const actualHash = renderedHash(text);
-  const same = actualHash === receipt.renderedHash && messagesHash(messages) === receipt.messagesHash;
-  const outcome = same ? 'MATCH' : 'MISMATCH';
-  return { outcome, expectedHash: receipt.renderedHash, actualHash, text, missingInputs: [] };
-}
-
-function inputMissing(receipt: ChainedReceipt, missingInputs: readonly string[]): ReplayResult {
-  return { outcome: 'INPUT_MISSING', expectedHash: receipt.renderedHash, actualHash: '', text: '', missingInputs };
-}
-
-/** Captured placeholders as the renderer takes them. */
-function messagesByName(placeholders: Json | undefined): ReadonlyMap<string, readonly Message[]> {
-  return new Map(Object.entries((placeholders ?? {}) as unknown as Record<string, readonly Message[]>));
+function erasureUnbounded(): InvalidInput {
+  const description = 'name at least one of caller, labels, start_time and end_time';
+  return new InvalidInput([{ field: 'labels', reason: 'REQUIRED', description }]);
 }

@@ -17,13 +17,13 @@ import type { ReleaseService } from './release-service.ts';
 import type {
   ActivationRecord,
   BundleVersionRecord,
-  ChangeAction,
   DraftRecord,
   Positioned,
   ReleaseRecord,
   Stores,
   WriteTransaction,
 } from './stores.ts';
+import type { ChangeAction } from './trail.ts';
 import { pinTemplates, placedRefs, type PlacedRef } from './template-pinning.ts';
 
 /** A draft that is to be saved. */

@@ -2,7 +2,7 @@
 import type { CompiledBundle } from '../domain/assembly.ts';
 import type { PromptType } from '../domain/prompt-type.ts';
 import type { RouteAnswer, RouteMap, TenantScope } from '../domain/route-map.ts';
-import type { ReceiptRecord } from './stores.ts';
+import type { ReceiptRecord } from './trail.ts';
 
 /** The replica's pointers. */
 export interface Routes {
@@ -76,7 +76,10 @@ export interface PinnedVersions {
 export interface RenderObserver {
   rendered(seconds: number): void;
   fellBack(event: { tenant: string; target: string; reason: FallbackReason; answeredWith: 'text' | 'default' }): void;
+  /** Nothing is left of the receipt but what is told here, and its render was answered. */
   receiptLost(receipt: ReceiptRecord, error: unknown): void;
+  /** The receipt waits in the journal longer than its render could wait. */
+  receiptLate(receipt: ReceiptRecord, error: unknown): void;
 }
 
 export type FallbackReason = 'nothing_answers' | 'stores_unavailable';

@@ -43,6 +43,6 @@ export function fallbackUsed(subject: string, answeredWith: 'text' | 'default'):
 }
 
 export function receiptNotRecorded(renderId: string): Warning {
-  const message = 'the receipt of this render could not be written';
+  const message = 'the receipt of this render could not be recorded in time';
   return { code: 'RECEIPT_NOT_RECORDED', subject: renderId, message };
 }

@@ -1,22 +1,24 @@
 import {
   compileBundle,
   messagesHash,
-  placeholdersHash,
+  placeholdersDocument,
   RENDERER_VERSION,
   renderedHash,
-  variablesHash,
+  variablesDocument,
   type Assembled,
   type CompiledBundle,
   type Message,
 } from '../domain/assembly.ts';
 import type { Constraint } from '../domain/constraint.ts';
 import { defaultPrompt } from '../domain/default-prompts.ts';
+import type { Document } from '../domain/document.ts';
 import { InvalidInput, NotFound, Unavailable, Violations } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { PROMPT_TYPES, type CapturePolicy, type PromptType } from '../domain/prompt-type.ts';
 import { DEFAULT_CHANNEL, type RouteAnswer, type RouteMap, type TenantScope } from '../domain/route-map.ts';
 import { variableViolations } from '../domain/variables.ts';
 import { findExactVersion, noPointers, versionNotFound } from './exact-version.ts';
+import type { ReceiptPolicy } from './receipt-policy.ts';
 import { checkRenderInput, type RenderInput, type RenderTarget } from './render-input.ts';
 import type {
   CompiledBundles,
@@ -35,7 +37,7 @@ import {
   warnAboutIgnored,
 } from './render-warnings.ts';
 import { isVerified, resolveRoute, sourceOf } from './route-resolution.ts';
-import type { CapturedInputs, ReceiptRecord, ReceiptSink, RenderSource } from './stores.ts';
+import { ReceiptNotKept, type ReceiptRecord, type ReceiptSink, type RenderSource } from './trail.ts';
 import type { Warning } from './warning.ts';
 
 /** Who renders, and for how long the answer is of use. */
@@ -120,6 +122,7 @@ export class RendererService {
   readonly #versions: PinnedVersions;
   readonly #lastPointers: LastPointers;
   readonly #receipts: ReceiptSink;
+  readonly #receiptPolicy: ReceiptPolicy;
   readonly #observer: RenderObserver;
   readonly #clock: RenderClock;
   readonly #defaults: ReadonlyMap<PromptType, CompiledBundle>;
@@ -130,6 +133,7 @@ export class RendererService {
     versions: PinnedVersions;
     lastPointers: LastPointers;
     receipts: ReceiptSink;
+    receiptPolicy: ReceiptPolicy;
     observer: RenderObserver;
     clock: RenderClock;
   }) {
@@ -138,6 +142,7 @@ export class RendererService {
     this.#versions = parts.versions;
     this.#lastPointers = parts.lastPointers;
     this.#receipts = parts.receipts;
+    this.#receiptPolicy = parts.receiptPolicy;
     this.#observer = parts.observer;
     this.#clock = parts.clock;
     this.#defaults = new Map(PROMPT_TYPES.map((type) => [type, compileBundle(defaultPrompt(type))]));
@@ -146,11 +151,11 @@ export class RendererService {
   /**
    * @param violations those that reading the request found
    * @throws InvalidInput with all violations, RenderedTooLarge, NotFound, and Unavailable if min_seq is not applied in
-   * time or a bundle is asked for that is not held while the stores are away. A render by type throws neither NotFound
-   * nor the latter.
+   * time, a bundle is asked for that is not held while the stores are away, or the policy refuses renders without a
+   * receipt and it is not kept. A render by type throws neither NotFound nor the second of these.
    */
   async render(call: RenderCall, input: RenderInput, violations = new Violations()): Promise<RenderResult> {
-    const startedAt = this.#clock.now();
+    const renderId = this.#clock.id();
     const started = this.#clock.monotonic();
     checkRenderInput(violations, input);
     violations.throwIfAny();
@@ -175,18 +180,20 @@ export class RendererService {
     warnAboutIgnored(warnings, values?.undeclared ?? given(input.variables), input.placeholders, placeholders);
 
     const merged = values?.values ?? NO_VALUES;
+    const variables = variablesDocument(merged);
+    const history = placeholdersDocument(placeholders);
     const hashes = {
       renderedHash: renderedHash(assembled.text),
       bundleHash: bundle?.bundleHash ?? '',
       personalityHash: bundle?.personalityHash ?? '',
       constraintsHash: bundle?.constraintsHash ?? '',
-      variablesHash: variablesHash(merged),
-      placeholdersHash: placeholdersHash(placeholders),
+      variablesHash: variables.hash,
+      placeholdersHash: history.hash,
       messagesHash: messagesHash(assembled.messages),
     };
     const receipt: ReceiptRecord = {
-      renderId: this.#clock.id(),
-      time: new Date(startedAt),
+      renderId,
+      time: timeOf(renderId),
       durationUs: Math.round((this.#clock.monotonic() - started) * 1_000),
       requestedTenant: input.tenant,
       requestedBundleId: 'bundleId' in target ? target.bundleId : '',
@@ -208,15 +215,15 @@ export class RendererService {
       traceId: call.traceId,
     };
     const fallbackText = bundle ? undefined : input.fallbackText;
-    const captured = capture(scope.capturePolicy, merged, placeholders, fallbackText);
+    const captured = capture(scope.capturePolicy, variables, history, fallbackText);
     await this.#receipts.write(receipt, captured, this.#until(call, RECEIPT_WAIT_MS)).catch((error: unknown) => {
-      this.#observer.receiptLost(receipt, error);
-      warnings.push(receiptNotRecorded(receipt.renderId));
+      this.#notKept(receipt, error);
+      warnings.push(receiptNotRecorded(renderId));
     });
     this.#observer.rendered((this.#clock.monotonic() - started) / 1_000);
 
     return {
-      renderId: receipt.renderId,
+      renderId,
       text: assembled.text,
       messages: assembled.messages,
       renderedHash: receipt.renderedHash,
@@ -234,6 +241,22 @@ export class RendererService {
       constraints: bundle?.snapshot.constraints ?? [],
       warnings,
     };
+  }
+
+  /** A receipt that waits in the journal is late, not lost. @throws Unavailable if the policy refuses the render */
+  #notKept(receipt: ReceiptRecord, error: unknown): void {
+    const late = error instanceof ReceiptNotKept && error.journaled;
+    if (late) this.#observer.receiptLate(receipt, error);
+    if (this.#receiptPolicy === 'refuse') {
+      throw new Unavailable(
+        'RECEIPT_NOT_RECORDED',
+        'the receipt of this render could not be recorded, and this server answers no render without one; try again',
+        RETRY_DELAY_MS,
+        { render_id: receipt.renderId },
+        { cause: error },
+      );
+    }
+    if (!late) this.#observer.receiptLost(receipt, error);
   }
 
   async #waitFor(minSeq: number, { deadline, signal }: RenderCall): Promise<void> {
@@ -335,6 +358,11 @@ export class RendererService {
   }
 }
 
+/** When a UUIDv7 was made (RFC 9562: it begins with 48 bits of milliseconds). */
+function timeOf(renderId: string): Date {
+  return new Date(Number.parseInt(renderId.slice(0, 8) + renderId.slice(9, 13), 16));
+}
+
 /** The channel that a render reads; an exact version reads none. */
 function channelOf(input: RenderInput, target: RenderTarget): string {
   if ('type' in target) return input.channel || DEFAULT_CHANNEL;
@@ -354,23 +382,17 @@ function literal(text: string): Assembled {
   return { messages: [{ role: 'SYSTEM', content: text }], text, emptySections: [] };
 }
 
-/** The values that the policy keeps; undefined: none. */
+/** The values that the policy keeps, as JSON of CapturedInputs; undefined: none. What was hashed is not written again. */
 function capture(
   policy: CapturePolicy,
-  variables: JsonObject,
-  placeholders: ReadonlyMap<string, readonly Message[]>,
+  variables: Document,
+  history: Document,
   fallbackText: string | undefined,
-): CapturedInputs | undefined {
+): string | undefined {
   if (policy === 'HASH_ONLY') return undefined;
-  return {
-    variables,
-    ...(policy === 'FULL' && {
-      placeholders: Object.fromEntries(
-        [...placeholders].map(([name, messages]) => [name, messages.map(({ role, content }) => ({ role, content }))]),
-      ),
-    }),
-    ...(fallbackText !== undefined && { fallbackText }),
-  };
+  const placeholders = policy === 'FULL' ? `,"placeholders":${history.text}` : '';
+  const fallback = fallbackText === undefined ? '' : `,"fallbackText":${JSON.stringify(fallbackText)}`;
+  return `{"variables":${variables.text}${placeholders}${fallback}}`;
 }
 
 /** The names that have a value; null is none. */

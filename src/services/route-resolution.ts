@@ -2,7 +2,7 @@
 import type { PromptType } from '../domain/prompt-type.ts';
 import type { RouteAnswer, RouteMap, RouteTrace } from '../domain/route-map.ts';
 import type { Routes } from './render-ports.ts';
-import type { RenderSource } from './stores.ts';
+import type { RenderSource } from './trail.ts';
 
 /** Pointers that were not verified for this long make every answer STALE (spec section 4). */
 export const STALE_AFTER_MS = 3_000;

@@ -5,7 +5,7 @@ import { checkLength } from '../domain/text.ts';
 import { loadedPointers } from './exact-version.ts';
 import type { Routes } from './render-ports.ts';
 import { isVerified, resolveRoute, sourceOf, type RouteTarget } from './route-resolution.ts';
-import type { RenderSource } from './stores.ts';
+import type { RenderSource } from './trail.ts';
 
 export interface RouteInput {
   readonly tenant: string;

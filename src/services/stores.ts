@@ -6,8 +6,9 @@
  * `after` is the key of the last item of the page before, `limit` the most items.
  */
 import type { Document } from '../domain/document.ts';
-import type { Json, JsonObject } from '../domain/json.ts';
+import type { JsonObject } from '../domain/json.ts';
 import type { CapturePolicy, PromptType } from '../domain/prompt-type.ts';
+import type { ChangeEntry, ChangeStore, ErasureFilter, ReceiptStore } from './trail.ts';
 
 /** The database notification of every write; its payload is the seq of the write's last change (spec section 4). */
 export const CHANGE_NOTIFICATION = 'platen_change';
@@ -19,6 +20,8 @@ export interface TenantRecord {
   readonly displayName: string;
   readonly variables: JsonObject;
   readonly capturePolicy: CapturePolicy;
+  /** Days; 0: as the parent. */
+  readonly receiptRetentionDays: number;
   readonly editVersion: number;
   readonly documentHash: string;
   readonly createTime: Date;
@@ -110,45 +113,6 @@ export interface ActivationRecord {
   readonly seq: number;
   readonly updateTime: Date;
   readonly updateActor: string;
-}
-
-export const ENTITY_KINDS = ['TENANT', 'TEMPLATE', 'BUNDLE', 'ACTIVATION'] as const;
-export type EntityKind = (typeof ENTITY_KINDS)[number];
-
-export const CHANGE_ACTIONS = [
-  'CREATE',
-  'UPDATE',
-  'PUBLISH',
-  'ARCHIVE',
-  'RELEASE',
-  'ROLLBACK',
-  'WITHDRAW',
-  'ACTIVATE',
-  'DEACTIVATE',
-] as const;
-export type ChangeAction = (typeof CHANGE_ACTIONS)[number];
-
-/** What a use case says of a write; the transaction adds seq, time, actor and chain. */
-export interface ChangeEntry {
-  readonly action: ChangeAction;
-  readonly tenant: string;
-  readonly entityKind: EntityKind;
-  readonly entityId: string;
-  /** Empty: there was none. */
-  readonly beforeHash: string;
-  /** Empty: there is none. */
-  readonly afterHash: string;
-  /** The pointer effects; what `domain/route-map.ts` applies. */
-  readonly detail: JsonObject;
-}
-
-export interface ChangeRecord extends ChangeEntry {
-  readonly seq: number;
-  readonly time: Date;
-  readonly actor: string;
-  readonly requestId: string;
-  readonly traceId: string;
-  readonly chainHash: string;
 }
 
 export interface TenantStore {
@@ -248,107 +212,9 @@ export interface ActivationStore {
   naming(tenants: readonly string[], bundleId: string): Promise<{ tenant: string; type: PromptType }[]>;
 }
 
-export interface ChangeFilter {
-  readonly tenant: string;
-  readonly entityKind: EntityKind | undefined;
-  readonly entityId: string;
-  readonly action: ChangeAction | undefined;
-  readonly actor: string;
-}
-
-export interface ChangeStore {
-  find(seq: number): Promise<ChangeRecord | undefined>;
-  /**
-   * The latest first; empty filter members mean any; `before` is the seq of the last item of the page before (0: from
-   * the start).
-   */
-  list(filter: ChangeFilter, before: number, limit: number): Promise<ChangeRecord[]>;
-}
-
 export interface DocumentStore {
   /** The canonical JSON under a hash. */
   find(hash: string): Promise<string | undefined>;
-}
-
-/** The record of one render, without values. */
-export interface ReceiptRecord {
-  readonly renderId: string;
-  readonly time: Date;
-  readonly durationUs: number;
-  readonly requestedTenant: string;
-  readonly requestedBundleId: string;
-  readonly requestedVersion: string;
-  /** Empty: by bundle. */
-  readonly requestedType: PromptType | '';
-  /** What was kept of the values when this was recorded. */
-  readonly capturePolicy: CapturePolicy;
-  readonly tenant: string;
-  readonly bundleId: string;
-  readonly version: string;
-  readonly channel: string;
-  readonly revision: number;
-  readonly seq: number;
-  readonly source: RenderSource;
-  readonly renderedHash: string;
-  readonly bundleHash: string;
-  readonly personalityHash: string;
-  readonly constraintsHash: string;
-  readonly variablesHash: string;
-  readonly placeholdersHash: string;
-  readonly messagesHash: string;
-  readonly rendererVersion: number;
-  readonly caller: string;
-  readonly requestId: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly traceId: string;
-}
-
-export const RENDER_SOURCES = ['FALLBACK', 'STALE', 'PINNED', 'INHERITED', 'ACTIVE'] as const;
-export type RenderSource = (typeof RENDER_SOURCES)[number];
-
-/** A receipt as it stands in the chain. */
-export interface ChainedReceipt extends ReceiptRecord {
-  readonly receiptHash: string;
-  readonly batch: number;
-}
-
-/** The values of a render that the tenant's policy keeps; absent members were not kept. */
-export interface CapturedInputs {
-  readonly variables?: JsonObject;
-  readonly placeholders?: Json;
-  readonly fallbackText?: string;
-}
-
-export interface ReceiptFilter {
-  /** That asked for the render. */
-  readonly tenant: string;
-  readonly bundleHash: string;
-  readonly personalityHash: string;
-  readonly caller: string;
-  readonly requestId: string;
-  readonly startTime: Date | undefined;
-  readonly endTime: Date | undefined;
-}
-
-export interface ReceiptStore {
-  find(renderId: string): Promise<ChainedReceipt | undefined>;
-  /** Undefined: none was captured, or it was erased. */
-  findInputs(renderId: string): Promise<CapturedInputs | undefined>;
-  /**
-   * By render_id, descending; empty filter members mean any; `before` is the render_id of the last item of the page
-   * before ('': from the start).
-   */
-  list(filter: ReceiptFilter, before: string, limit: number): Promise<ChainedReceipt[]>;
-}
-
-/** Keeps receipts. */
-export interface ReceiptSink {
-  /**
-   * Resolves once the receipt is in the chain, and is safe to repeat: a render_id is kept once.
-   * Rejects if it could not be kept by `until` (milliseconds since the epoch), or within the sink's own bound; the
-   * caller decides what that means.
-   */
-  write(receipt: ReceiptRecord, inputs: CapturedInputs | undefined, until: number): Promise<void>;
 }
 
 /** Reads outside a transaction; each call sees what is committed. */
@@ -413,6 +279,15 @@ export interface WriteTransaction extends Stores {
   insertRelease(record: ReleaseRecord): Promise<void>;
   /** Writes the activation as it is now. */
   putActivation(record: ActivationRecord): Promise<void>;
+
+  /**
+   * Erases the captured values of renders before `before` that the filter names; no receipt can join the chain until
+   * the transaction ends. Taken before the change head.
+   * @returns of how many renders
+   */
+  eraseInputs(filter: ErasureFilter, before: Date): Promise<number>;
+  /** Has the same values erased of receipts that are still on their way. */
+  insertErasure(seq: number, filter: ErasureFilter, before: Date): Promise<void>;
 }
 
 /** A template that a bundle's draft names. */

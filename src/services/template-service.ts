@@ -5,14 +5,8 @@ import type { PromptType } from '../domain/prompt-type.ts';
 import { checkVersion, highestMatch, isHigher } from '../domain/semver.ts';
 import { templateDocument, unusedVariables, type TemplateDraft } from '../domain/template.ts';
 import { checkEditVersion, requireTenant, requireType, writable } from './write-checks.ts';
-import type {
-  ChangeAction,
-  DraftRecord,
-  Positioned,
-  Stores,
-  TemplateVersionRecord,
-  WriteTransaction,
-} from './stores.ts';
+import type { DraftRecord, Positioned, Stores, TemplateVersionRecord, WriteTransaction } from './stores.ts';
+import type { ChangeAction } from './trail.ts';
 import type { Warning } from './warning.ts';
 
 export interface TemplateSaved {

@@ -1,7 +1,7 @@
 import { AlreadyExists, NotFound, Stale, Violations } from '../domain/errors.ts';
 import { checkId } from '../domain/identifier.ts';
 import type { JsonObject } from '../domain/json.ts';
-import { MAX_DISPLAY_NAME_CHARACTERS, MAX_TENANT_LEVELS } from '../domain/limits.ts';
+import { MAX_DISPLAY_NAME_CHARACTERS, MAX_RETENTION_DAYS, MAX_TENANT_LEVELS } from '../domain/limits.ts';
 import type { CapturePolicy } from '../domain/prompt-type.ts';
 import { ROOT_TENANT, tenantDocument } from '../domain/tenant.ts';
 import { isLongerThan } from '../domain/text.ts';
@@ -16,6 +16,8 @@ export interface TenantInput {
   readonly displayName: string;
   readonly variables: JsonObject;
   readonly capturePolicy: CapturePolicy;
+  /** Days; 0: as the parent. */
+  readonly receiptRetentionDays: number;
 }
 
 export interface TenantWritten {
@@ -80,6 +82,7 @@ export class TenantService {
       displayName: input.displayName,
       variables: input.variables,
       capturePolicy: input.capturePolicy,
+      receiptRetentionDays: input.receiptRetentionDays,
       editVersion: current.editVersion + 1,
       documentHash: document.hash,
       createTime: current.createTime,
@@ -127,6 +130,10 @@ function checkContent(violations: Violations, input: TenantInput): void {
     violations.add('display_name', 'TOO_LONG', `at most ${MAX_DISPLAY_NAME_CHARACTERS} characters are allowed`);
   }
   checkValues(violations, 'variables', input.variables);
+  const days = input.receiptRetentionDays;
+  if (days < 0 || days > MAX_RETENTION_DAYS) {
+    violations.add('receipt_retention_days', 'OUT_OF_RANGE', `must be from 0 to ${MAX_RETENTION_DAYS} days`);
+  }
 }
 
 async function checkMove(violations: Violations, tx: WriteTransaction, tenant: string, parent: string): Promise<void> {

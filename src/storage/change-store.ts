@@ -1,5 +1,5 @@
 import type { InferEntity } from '@mikro-orm/postgresql';
-import type { ChangeFilter, ChangeRecord, ChangeStore } from '../services/stores.ts';
+import type { ChangeFilter, ChangeRecord, ChangeStore } from '../services/trail.ts';
 import type { EntityAccess } from './database.ts';
 import { ChangeEntity } from './entities/change.ts';
 
@@ -22,6 +22,8 @@ export class PostgresChangeStore implements ChangeStore {
       ...(filter.entityId && { entityId: filter.entityId }),
       ...(filter.action && { action: filter.action }),
       ...(filter.actor && { actor: filter.actor }),
+      ...(filter.hash && { $or: [{ beforeHash: filter.hash }, { afterHash: filter.hash }] }),
+      time: { ...(filter.startTime && { $gte: filter.startTime }), ...(filter.endTime && { $lt: filter.endTime }) },
       ...(before > 0 && { seq: { $lt: before } }),
     };
     const rows = await this.#access((em) => em.find(ChangeEntity, where, { orderBy: { seq: 'desc' }, limit }));

@@ -10,6 +10,9 @@ const UNAVAILABLE_ERRNOS = /^(?:ECONN.*|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH
 const UNAVAILABLE_MESSAGES =
   /role "platen_server" does not exist|timeout exceeded when trying to connect|Connection terminated|is not queryable|after calling end on the pool/;
 
+/** SQLSTATEs of data exceptions, violated constraints, and values beyond a limit of the database. */
+const VALUE_STATES = /^(?:22|23|54)...$/;
+
 /** What the driver says of a statement without an answer. */
 const UNANSWERED = 'Query read timeout';
 
@@ -27,6 +30,11 @@ export function isUnanswered(error: unknown): boolean {
  */
 export function isInFailedTransaction(error: unknown): boolean {
   return driverCode(error) === '25P02';
+}
+
+/** Whether the database refuses the values of a statement: a repeat would be refused again, other values may not be. */
+export function refusesValues(error: unknown): boolean {
+  return VALUE_STATES.test(driverCode(error));
 }
 
 /** The SQLSTATE, or the code of the operating system, that an error of the driver carries; empty: none. */
@@ -54,7 +62,11 @@ export function domainError(error: unknown): unknown {
     UNAVAILABLE_ERRNOS.test(code) ||
     UNAVAILABLE_MESSAGES.test(error.message) ||
     isUnanswered(error);
-  if (!unavailable) return error;
+  return unavailable ? databaseUnavailable(error) : error;
+}
+
+/** Unavailable DATABASE_UNAVAILABLE with the driver's error, whatever it is, as its cause. */
+export function databaseUnavailable(cause: unknown): Unavailable {
   const message = 'the database cannot be reached or does not answer';
-  return new Unavailable('DATABASE_UNAVAILABLE', message, RETRY_DELAY_MS, {}, { cause: error });
+  return new Unavailable('DATABASE_UNAVAILABLE', message, RETRY_DELAY_MS, {}, { cause });
 }

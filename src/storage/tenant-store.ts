@@ -73,6 +73,7 @@ function toRecord(row: InferEntity<typeof TenantEntity>): TenantRecord {
     displayName: row.displayName,
     variables: row.variables,
     capturePolicy: row.capturePolicy,
+    receiptRetentionDays: row.receiptRetentionDays,
     editVersion: row.editVersion,
     documentHash: row.documentHash,
     createTime: row.createTime,

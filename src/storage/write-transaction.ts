@@ -5,7 +5,6 @@ import type { PromptType } from '../domain/prompt-type.ts';
 import type {
   ActivationRecord,
   BundleVersionRecord,
-  ChangeEntry,
   DraftRecord,
   ReleaseRecord,
   TemplateReference,
@@ -14,6 +13,7 @@ import type {
   WriteCall,
   WriteTransaction,
 } from '../services/stores.ts';
+import type { ChangeEntry, ErasureFilter } from '../services/trail.ts';
 import { draftColumns, type DraftEntity } from './draft-table.ts';
 import { ActivationEntity } from './entities/activation.ts';
 import { BundleReferenceEntity } from './entities/bundle-reference.ts';
@@ -28,6 +28,7 @@ import { ReleaseEntity } from './entities/release.ts';
 import { TemplateVersionEntity } from './entities/template-version.ts';
 import { TemplateEntity } from './entities/template.ts';
 import { TenantEntity } from './entities/tenant.ts';
+import { deleteInputs, insertErasure } from './erasure.ts';
 import { PostgresStores } from './postgres-stores.ts';
 
 interface ChainHead {
@@ -227,6 +228,18 @@ export class PostgresWriteTransaction extends PostgresStores implements WriteTra
     await this.#bound();
     const put = this.#em.createQueryBuilder(ActivationEntity).insert({ ...record });
     await put.onConflict(['tenant', 'type']).merge().execute('run');
+  }
+
+  async eraseInputs(filter: ErasureFilter, before: Date): Promise<number> {
+    await this.#bound();
+    await this.#em.execute('select 1 from receipt_head for update');
+    await this.#bound();
+    return deleteInputs(this.#em, filter, before);
+  }
+
+  async insertErasure(seq: number, filter: ErasureFilter, before: Date): Promise<void> {
+    await this.#bound();
+    await insertErasure(this.#em, seq, filter, before);
   }
 
   /** Locks what may not exist as a row yet, by its name. */

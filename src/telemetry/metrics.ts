@@ -9,7 +9,15 @@ const RPC_BUCKETS = [
 ];
 const QUERY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const WORK_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4];
+const DRAIN_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const PROPAGATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** What waits in the journal. */
+export interface JournalState {
+  readonly depth: number;
+  readonly bytes: number;
+  readonly oldestSeconds: number;
+}
 
 /** What is true of the process, however many servers it runs; its observers cannot be taken back. */
 const PROCESS = new Registry();
@@ -23,6 +31,7 @@ export class Metrics {
   readonly registry = new Registry();
   #routes: { unverifiedMs(): number } = { unverifiedMs: () => Infinity };
   #firstLevel: { readonly bytes: number } = { bytes: 0 };
+  #journal: JournalState = { depth: 0, bytes: 0, oldestSeconds: 0 };
 
   /** Time of one render inside the server, decoding and encoding left out. */
   readonly renderLatency = new Histogram({
@@ -107,10 +116,64 @@ export class Metrics {
     buckets: PROPAGATION_BUCKETS,
     registers: [this.registry],
   });
-  /** Renders that were answered though their receipt could not be written. */
+  /** Renders that were answered though their receipt is not kept anywhere. */
   readonly receiptsLost = new Counter({
     name: 'audit_receipts_lost_total',
     help: 'Renders answered without a receipt.',
+    registers: [this.registry],
+  });
+  /** Receipts that wait in the journal when they should be in the chain before their render is answered. */
+  readonly receiptsLate = new Counter({
+    name: 'audit_receipts_late_total',
+    help: 'Receipts that were journaled but not in the database in time.',
+    registers: [this.registry],
+  });
+  /** What waits is asked for when metrics are collected, so that its age grows while nothing happens. */
+  readonly journalDepth: Gauge = new Gauge({
+    name: 'audit_journal_depth',
+    help: 'Receipts that are journaled and not in the database yet.',
+    collect: () => this.journalDepth.set(this.#journal.depth),
+    registers: [this.registry],
+  });
+  readonly journalBytes: Gauge = new Gauge({
+    name: 'audit_journal_bytes',
+    help: 'Bytes that the journal takes on disk.',
+    collect: () => this.journalBytes.set(this.#journal.bytes),
+    registers: [this.registry],
+  });
+  readonly journalOldest: Gauge = new Gauge({
+    name: 'audit_journal_oldest_seconds',
+    help: 'Age of the oldest receipt that is not in the database yet; 0 if there is none.',
+    collect: () => this.journalOldest.set(this.#journal.oldestSeconds),
+    registers: [this.registry],
+  });
+  /** Groups of receipts that the journal did not take, by reason. */
+  readonly journalFailures = new Counter({
+    name: 'audit_journal_failures_total',
+    help: 'Writes that the journal refused or failed, by reason.',
+    labelNames: ['reason'],
+    registers: [this.registry],
+  });
+  /** Writes that were interrupted; nobody was told that they succeeded. */
+  readonly journalTorn = new Counter({
+    name: 'audit_journal_torn_total',
+    help: 'Interrupted writes found in journals.',
+    registers: [this.registry],
+  });
+  readonly drained = new Counter({
+    name: 'audit_drained_total',
+    help: 'Receipts that this replica brought into the database.',
+    registers: [this.registry],
+  });
+  readonly drainTime = new Histogram({
+    name: 'audit_drain_seconds',
+    help: 'Time of the transactions of one batch of receipts.',
+    buckets: DRAIN_BUCKETS,
+    registers: [this.registry],
+  });
+  readonly deadLetters = new Counter({
+    name: 'audit_dead_letters_total',
+    help: 'Lines of journals that were set aside because the database refuses them or they are damaged.',
     registers: [this.registry],
   });
   readonly appliedSeq = new Gauge({
@@ -167,6 +230,11 @@ export class Metrics {
   /** Names the first level, whose bytes are told from then on. */
   watchFirstLevel(cache: { readonly bytes: number }): void {
     this.#firstLevel = cache;
+  }
+
+  /** Names the journal, whose state is told from then on. */
+  watchJournal(journal: JournalState): void {
+    this.#journal = journal;
   }
 
   /** All metrics in the text format of Prometheus, those of the process included. */

@@ -4,6 +4,8 @@ import type { Metrics } from './metrics.ts';
 const BREAKER_STATES = { closed: 0, half_open: 1, open: 2 };
 /** What fails again within this time is the same outage. */
 const OUTAGE_MS = 60_000;
+/** Most dead letters of a batch that are logged one by one. */
+const MOST_TOLD = 10;
 
 /** Counts where published content is found, and logs why a read replica is of no use. */
 export function contentObserver(metrics: Metrics, logger: Logger) {
@@ -103,6 +105,7 @@ export function feedObserver(metrics: Metrics, logger: Logger) {
 
 /** Measures, counts and logs what renders do. */
 export function renderObserver(metrics: Metrics, logger: Logger) {
+  const late = new Outage();
   return {
     rendered: (seconds: number) => metrics.renderLatency.observe(seconds),
     fellBack: (event: { tenant: string; target: string; reason: string; answeredWith: string }) => {
@@ -111,8 +114,66 @@ export function renderObserver(metrics: Metrics, logger: Logger) {
     },
     receiptLost: (receipt: object, error: unknown) => {
       metrics.receiptsLost.inc();
-      logger.error({ receipt, err: error }, 'the receipt of a render could not be written');
+      logger.error({ receipt, err: error }, 'the receipt of a render is lost');
     },
+    receiptLate: ({ renderId }: { readonly renderId: string }, error: unknown) => {
+      metrics.receiptsLate.inc();
+      if (late.begins()) logger.warn({ renderId, err: error }, 'receipts are not in the database in time');
+    },
+  };
+}
+
+/** Counts what the journal of receipts does not take, and logs when that begins and ends. */
+export function journalObserver(metrics: Metrics, logger: Logger) {
+  let failing = false;
+  return {
+    failed: (reason: string, error: Error) => {
+      metrics.journalFailures.inc({ reason });
+      if (!failing) logger.error({ reason, err: error }, 'the journal takes no receipts');
+      failing = true;
+    },
+    recovered: () => {
+      failing = false;
+      logger.info('the journal takes receipts again');
+    },
+  };
+}
+
+/** Measures, counts and logs how receipts get from journals into the database. */
+export function drainObserver(metrics: Metrics, logger: Logger) {
+  const failures = new Map<string, Outage>();
+  let away = false;
+  return {
+    settled: (batch: {
+      readonly chained: number;
+      readonly seconds: number;
+      readonly torn: number;
+      readonly deadLetters: readonly { readonly renderId: string; readonly reason: string }[];
+    }) => {
+      const { chained, seconds, torn, deadLetters } = batch;
+      metrics.drained.inc(chained);
+      if (seconds > 0) metrics.drainTime.observe(seconds);
+      metrics.journalTorn.inc(torn);
+      if (torn > 0) logger.warn({ torn }, 'a journal ends within a receipt that nobody was told to be kept');
+      metrics.deadLetters.inc(deadLetters.length);
+      if (deadLetters.length > 0) {
+        const told = { count: deadLetters.length, deadLetters: deadLetters.slice(0, MOST_TOLD) };
+        logger.error(told, 'receipts were set aside as dead letters');
+      }
+      if (away) logger.info('receipts reach the database again');
+      away = false;
+    },
+    away: (reason: string) => {
+      if (!away) logger.warn({ reason }, 'receipts wait in the journal until the database takes them');
+      away = true;
+    },
+    failed: (work: string, reason: string) => {
+      const outage = failures.get(work) ?? new Outage();
+      failures.set(work, outage);
+      if (outage.begins()) logger.error({ work, reason }, 'a part of draining receipts failed; it is tried again');
+    },
+    adopted: (directory: string) => logger.info({ directory }, 'the journal of a worker that is gone is drained'),
+    died: (error: unknown) => logger.error({ err: error }, 'the thread that drains receipts ended; it starts again'),
   };
 }
 

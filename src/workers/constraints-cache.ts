@@ -1,7 +1,9 @@
 import { LRUCache } from 'lru-cache';
 import { parseConstraints } from '../domain/constraint.ts';
 import type { Document } from '../domain/document.ts';
+import type { Json } from '../domain/json.ts';
 import { type CompiledConstraints, compileConstraints } from '../domain/output-check.ts';
+import { parseJson } from '../domain/parse-json.ts';
 
 /** Of an entry besides what its constraints estimate: the cache refuses one of no size. */
 const ENTRY_BYTES = 512;
@@ -19,7 +21,7 @@ export class ConstraintsCache {
   get({ hash, text }: Document): CompiledConstraints {
     const held = this.#held.get(hash);
     if (held !== undefined) return held;
-    const compiled = compileConstraints(parseConstraints(JSON.parse(text)));
+    const compiled = compileConstraints(parseConstraints(parseJson(text) as Json));
     this.#held.set(hash, compiled);
     return compiled;
   }

@@ -86,5 +86,9 @@ describe('three replicas while their stores fail', () => {
     it('every text has the hash that it is sent with', () => holds('hashMatches'));
   });
 
+  describe('Receipts reach the chain whatever is killed when', () => {
+    it('exactly once, and the trail verifies', () => holds('receiptsKept', 'trailFits'));
+  });
+
   it('every invariant held, and was looked at', () => holds(...LOOKED_AT));
 });

@@ -1,10 +1,12 @@
 /**
- * `npm run chaos [-- --seconds 300] [-- --seed 1]`: faults in random order under load, and what has to hold meanwhile.
- * The exit code is 1 if something did not hold.
+ * `npm run chaos [-- --seconds 300] [-- --seed 1] [-- --kills 50] [-- --away 60]`: faults in random order under load, and
+ * what has to hold meanwhile; then servers killed so often, and PostgreSQL away for so many seconds, and what became of
+ * their receipts. The exit code is 1 if something did not hold.
  */
 import { parseArgs } from 'node:util';
 import { POSTGRES_FAULTS, REDIS_FAULTS, type Fault } from '../support/chaos/faults.ts';
 import type { Random } from '../support/chaos/random.ts';
+import { runKills, runOutage, type ReceiptRun } from '../support/chaos/receipt-runs.ts';
 import { runChaos } from '../support/chaos/run-chaos.ts';
 import { startRedis } from '../support/redis-server.ts';
 
@@ -12,6 +14,8 @@ const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '300' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    kills: { type: 'string', default: '50' },
+    away: { type: 'string', default: '60' },
   },
 });
 const seconds = Number(values.seconds);
@@ -30,6 +34,12 @@ function* faults(random: Random): Generator<Fault> {
   }
 }
 
+function judge({ kept, unkept, missing, doubled, findings, verified }: ReceiptRun): void {
+  say(`${kept} receipts promised, ${unkept} refused; ${missing.length} missing, ${doubled.length} doubled`);
+  say(`${verified} receipts verified, ${findings.length} findings\n${findings.join('\n')}`);
+  if (missing.length + doubled.length + findings.length + unkept > 0) process.exitCode = 1;
+}
+
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interrupted.abort());
 
@@ -37,8 +47,10 @@ say(`seed ${seed}, ${seconds} s`);
 const redis = await startRedis();
 try {
   const ledger = await runChaos({ seed, redis, faults, say, stop: interrupted.signal });
-  say(`\n${ledger.table()}`);
-  process.exitCode = ledger.violations.length > 0 ? 1 : 0;
+  say(`\n${ledger.table()}\n`);
+  if (ledger.violations.length > 0) process.exitCode = 1;
+  if (Number(values.kills) > 0) judge(await runKills({ rounds: Number(values.kills), seed, say }));
+  if (Number(values.away) > 0) judge(await runOutage(Number(values.away), say));
 } catch (error) {
   if (!interrupted.signal.aborted) throw error;
   say('broken off');

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { create, type DescMethodUnary, type DescService } from '@bufbuild/protobuf';
+import { create, type DescMethodServerStreaming, type DescMethodUnary, type DescService } from '@bufbuild/protobuf';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { createClient } from '@connectrpc/connect';
 import { AuditService } from '../../gen/platen/v1/audit_service_pb.js';
@@ -55,7 +55,7 @@ describe('the contract, over the wire', () => {
 
   describe('No RPC answers unimplemented', () => {
     for (const service of SERVICES) {
-      for (const method of service.methods as DescMethodUnary[]) {
+      for (const method of service.methods.filter(isUnary)) {
         it(`${service.name}/${method.name} answers an empty request alike on both ports`, async () => {
           const outcome = await overGrpc(service, method);
           assert.deepEqual(await overJson(service, method), { code: outcome.code, reason: outcome.reason });
@@ -63,6 +63,24 @@ describe('the contract, over the wire', () => {
           if (outcome.code !== 'OK') assert.match(outcome.code, /^(InvalidArgument|NotFound)$/);
         });
       }
+
+      for (const method of service.methods.filter(isStream)) {
+        it(`${service.name}/${method.name} streams an answer to an empty request`, async () => {
+          const client = createClient(service, createGrpcTransport({ baseUrl: `http://${platen.grpcAddress}` }));
+          const call = (client as unknown as Record<string, (request: object) => AsyncIterable<object>>)[method.localName]!;
+          let messages = 0;
+          for await (const _ of call(create(method.input))) messages += 1;
+          assert(messages > 0);
+        });
+      }
     }
   });
 });
+
+function isUnary(method: { readonly methodKind: string }): method is DescMethodUnary {
+  return method.methodKind === 'unary';
+}
+
+function isStream(method: { readonly methodKind: string }): method is DescMethodServerStreaming {
+  return method.methodKind === 'server_streaming';
+}

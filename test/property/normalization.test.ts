@@ -142,6 +142,7 @@ describe('Documents are stored as exact bytes', () => {
       displayName: text,
       variables: jsonObject,
       capturePolicy: fc.constantFrom('FULL' as const, 'VARIABLES' as const, 'HASH_ONLY' as const),
+      receiptRetentionDays: fc.nat({ max: 36_500 }),
     });
     fc.assert(
       fc.property(tenants, (content) => {

@@ -12,7 +12,7 @@ import type { UncheckedConstraint } from '../../src/domain/constraint.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
 import { buildSnapshot, constraintsHash, snapshotDocument, templateSnapshot } from '../../src/domain/snapshot.ts';
 import { templateDocument } from '../../src/domain/template.ts';
-import { type TenantContent, tenantDocument } from '../../src/domain/tenant.ts';
+import { tenantDocument } from '../../src/domain/tenant.ts';
 import type { UncheckedDeclaration } from '../../src/domain/variable-declaration.ts';
 import {
   constraints,
@@ -162,7 +162,7 @@ describe('Equal content has equal bundle hashes', () => {
     const pair = jsonObject.chain((variables) => fc.tuple(fc.constant(variables), reordered(variables)));
     fc.assert(
       fc.property(pair, ([one, other]) => {
-        const tenant: TenantContent = { parent: 'default', displayName: '', variables: one, capturePolicy: 'FULL' };
+        const tenant = { parent: 'default', variables: one, capturePolicy: 'FULL' } as const;
         assert.deepEqual(tenantDocument(tenant), tenantDocument({ ...tenant, variables: other }));
       }),
     );

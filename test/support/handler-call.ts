@@ -1,11 +1,17 @@
-import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
+import type {
+  DescMessage,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  MessageInitShape,
+  MessageShape,
+} from '@bufbuild/protobuf';
 import { InvalidInput, type Violation } from '../../src/domain/errors.ts';
-import type { CallContext, ServedService } from '../../src/rpc/method.ts';
+import type { CallContext, ServedMethod, ServedService } from '../../src/rpc/method.ts';
 import type { Repeatable, WriteCall, Writes, WriteTransaction } from '../../src/services/stores.ts';
 import { overTheWire } from './wire.ts';
 
 /** A call of a method as it stands when it reaches the handler. */
-export function callOf(method: DescMethodUnary, given: Partial<CallContext> = {}): CallContext {
+export function callOf(method: ServedMethod, given: Partial<CallContext> = {}): CallContext {
   return {
     method,
     rpc: `${method.parent.typeName}/${method.name}`,
@@ -32,6 +38,21 @@ export async function call<I extends DescMessage, O extends DescMessage>(
   const handler = served.handlers.get(method)!;
   const answer = await handler(callOf(method, given), overTheWire(method.input, request));
   return overTheWire(method.output, answer as MessageInitShape<O>);
+}
+
+/** As `call`, for a stream. @returns its messages, once it has ended */
+export async function callStream<I extends DescMessage, O extends DescMessage>(
+  served: ServedService,
+  method: DescMethodServerStreaming<I, O>,
+  request: MessageInitShape<I>,
+  given: Partial<CallContext> = {},
+): Promise<MessageShape<O>[]> {
+  const messages: MessageShape<O>[] = [];
+  const handler = served.streams.get(method)!;
+  await handler(callOf(method, given), overTheWire(method.input, request), async (message) => {
+    messages.push(overTheWire(method.output, message as MessageInitShape<O>));
+  });
+  return messages;
 }
 
 /** The violations that a call is refused with, as `field REASON`. */

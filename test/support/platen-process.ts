@@ -1,8 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts');
+
+const FREE_PORTS = { PLATEN_GRPC_ADDR: '127.0.0.1:0', PLATEN_HTTP_ADDR: '127.0.0.1:0' };
 
 /** The `platen` command as a process of its own. */
 export class PlatenProcess {
@@ -11,15 +15,20 @@ export class PlatenProcess {
   #stdout = '';
   #stderr = '';
 
-  /** @param settings environment variables beside those of this process */
+  /**
+   * @param settings environment variables beside those of this process; unless they name a journal or a data directory,
+   * it has a journal of its own until it ends
+   */
   constructor(args: readonly string[], settings: Readonly<Record<string, string>> = {}) {
+    const journal = mkdtempSync(join(tmpdir(), 'platen-journal-'));
+    const ownJournal = settings['PLATEN_DATA_DIR'] === undefined && { PLATEN_AUDIT_JOURNAL_DIR: journal };
     this.#child = spawn(process.execPath, [MAIN, ...args], {
-      env: { ...process.env, PLATEN_GRPC_ADDR: '127.0.0.1:0', PLATEN_HTTP_ADDR: '127.0.0.1:0', ...settings },
+      env: { ...process.env, ...FREE_PORTS, ...ownJournal, ...settings },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child.stdout!.setEncoding('utf8').on('data', (text: string) => (this.#stdout += text));
     this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text));
-    this.#ended = once(this.#child, 'close');
+    this.#ended = once(this.#child, 'close').then(() => rmSync(journal, { recursive: true }));
   }
 
   get stdout(): string {

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Code, ConnectError } from '@connectrpc/connect';
 import {
   BadRequestSchema,
@@ -16,34 +19,39 @@ import { memoryLogger, type LogLine } from './rpc-server.ts';
 export class Platen {
   readonly #server: RunningServer;
   readonly #connection: Connection;
-  readonly #owned: TestDatabase | undefined;
+  readonly #discard: () => Promise<void>;
   /** What it has logged so far. */
   readonly logs: readonly LogLine[];
 
-  constructor(server: RunningServer, logs: readonly LogLine[], owned: TestDatabase | undefined) {
+  private constructor(server: RunningServer, logs: readonly LogLine[], discard: () => Promise<void>) {
     this.#server = server;
     this.#connection = connect(`http://${server.grpcAddress}`);
-    this.#owned = owned;
+    this.#discard = discard;
     this.logs = logs;
   }
 
   /**
    * @param database shared with other replicas; without one, it gets a migrated one of its own, dropped at its stop
-   * @param settings environment variables of the server
+   * @param settings environment variables of the server; unless they name a journal, it has one of its own until it stops
    */
   static async start(database?: TestDatabase, settings: Readonly<Record<string, string>> = {}): Promise<Platen> {
     const owned = database ? undefined : await createDatabase();
     const { ownerUrl, serverUrl } = (database ?? owned)!;
     const { logger, lines } = memoryLogger();
+    const journal = await mkdtemp(join(tmpdir(), 'platen-journal-'));
     const config = loadConfig({
       PLATEN_GRPC_ADDR: '127.0.0.1:0',
       PLATEN_HTTP_ADDR: '127.0.0.1:0',
       PLATEN_DATABASE_URL: serverUrl,
       PLATEN_DATABASE_OWNER_URL: ownerUrl,
       PLATEN_DRAIN_TIMEOUT_MS: '2000',
+      PLATEN_AUDIT_JOURNAL_DIR: journal,
       ...settings,
     });
-    return new Platen(await startServer(config, logger, new AbortController().signal), lines, owned);
+    return new Platen(await startServer(config, logger, new AbortController().signal), lines, async () => {
+      await rm(journal, { recursive: true });
+      await owned?.drop();
+    });
   }
 
   /** gRPC clients over one connection. */
@@ -79,7 +87,7 @@ export class Platen {
   async stop(): Promise<void> {
     this.#connection.close();
     await this.#server.stop();
-    await this.#owned?.drop();
+    await this.#discard();
   }
 }
 

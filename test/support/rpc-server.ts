@@ -3,6 +3,7 @@ import type { DescService } from '@bufbuild/protobuf';
 import { type Client, ConnectError, type Transport, createClient } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
 import { ErrorInfoSchema } from '../../gen/google/rpc/error_details_pb.js';
+import { AuditService } from '../../gen/platen/v1/audit_service_pb.js';
 import { RenderService } from '../../gen/platen/v1/render_service_pb.js';
 import { TenantService } from '../../gen/platen/v1/tenant_service_pb.js';
 import { NotFound } from '../../src/domain/errors.ts';
@@ -63,6 +64,11 @@ export function fakeServices(
       ...tenants,
     }),
   ];
+}
+
+/** AuditService with what a test calls of it. */
+export function fakeAudit(handlers: Partial<ServiceHandlers<typeof AuditService>>): ServedService {
+  return serve(AuditService, handlers as ServiceHandlers<typeof AuditService>);
 }
 
 /** A server on free ports of the loopback interface. */

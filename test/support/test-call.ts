@@ -1,9 +1,9 @@
-import type { DescMethodUnary } from '@bufbuild/protobuf';
 import { RenderService } from '../../gen/platen/v1/render_service_pb.js';
 import { Call, rpcName } from '../../src/rpc/call.ts';
+import type { ServedMethod } from '../../src/rpc/method.ts';
 
 interface TestCallInit {
-  readonly method?: DescMethodUnary;
+  readonly method?: ServedMethod;
   readonly headers?: Readonly<Record<string, string>>;
   readonly deadline?: number;
 }

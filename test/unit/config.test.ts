@@ -25,6 +25,10 @@ describe('Configuration is checked at start', () => {
       redisUrl: undefined,
       redisPrefix: '',
       dataDir: '.platen',
+      auditAck: 'journal',
+      auditOnFailure: 'serve',
+      auditJournalDir: '.platen/journal',
+      auditJournalBytes: 1_073_741_824,
       migrateOnStart: true,
       bundleCacheBytes: 268_435_456,
       drainTimeoutMs: 25_000,
@@ -45,6 +49,10 @@ describe('Configuration is checked at start', () => {
       PLATEN_REDIS_URL: 'rediss+sentinel://app:secret@one,two:26380/main/2',
       PLATEN_REDIS_PREFIX: 'platen:',
       PLATEN_DATA_DIR: '/var/lib/platen',
+      PLATEN_AUDIT_ACK: 'database',
+      PLATEN_AUDIT_ON_FAILURE: 'refuse',
+      PLATEN_AUDIT_JOURNAL_DIR: '/journal',
+      PLATEN_AUDIT_JOURNAL_BYTES: '67108864',
       PLATEN_MIGRATE_ON_START: 'false',
       PLATEN_BUNDLE_CACHE_BYTES: '1000000',
       PLATEN_DRAIN_TIMEOUT_MS: '0',
@@ -62,12 +70,20 @@ describe('Configuration is checked at start', () => {
       redisUrl: 'rediss+sentinel://app:secret@one,two:26380/main/2',
       redisPrefix: 'platen:',
       dataDir: '/var/lib/platen',
+      auditAck: 'database',
+      auditOnFailure: 'refuse',
+      auditJournalDir: '/journal',
+      auditJournalBytes: 67_108_864,
       migrateOnStart: false,
       bundleCacheBytes: 1_000_000,
       drainTimeoutMs: 0,
       logLevel: 'warn',
     });
     assert(Object.isFrozen(config));
+  });
+
+  it('keeps the journal with the other data unless a place is named', () => {
+    assert.equal(loadConfig({ PLATEN_DATA_DIR: '/data' }).auditJournalDir, '/data/journal');
   });
 
   it('takes an empty variable for an absent one', () => {
@@ -85,6 +101,9 @@ describe('Configuration is checked at start', () => {
         PLATEN_DATABASE_POOL_MAX: '0',
         PLATEN_REDIS_URL: 'redis+sentinel://host',
         PLATEN_DRAIN_TIMEOUT_MS: '1s',
+        PLATEN_AUDIT_ACK: 'memory',
+        PLATEN_AUDIT_ON_FAILURE: 'ignore',
+        PLATEN_AUDIT_JOURNAL_BYTES: '67108863',
         PLATEN_MIGRATE_ON_START: 'yes',
         PLATEN_LOG_LEVEL: 'loud',
       }),
@@ -94,6 +113,9 @@ describe('Configuration is checked at start', () => {
         'PLATEN_DATABASE_OWNER_URL: must be a URL as postgresql://user:password@host:5432/database',
         'PLATEN_DATABASE_POOL_MAX: must be a whole number from 1 to 1000',
         "PLATEN_REDIS_URL: lacks the master's name: redis+sentinel://host:26379/master-name",
+        'PLATEN_AUDIT_ACK: must be one of journal, fsync, database',
+        'PLATEN_AUDIT_ON_FAILURE: must be one of serve, refuse',
+        'PLATEN_AUDIT_JOURNAL_BYTES: must be a whole number from 67108864 to 9007199254740991',
         'PLATEN_MIGRATE_ON_START: must be true or false',
         'PLATEN_DRAIN_TIMEOUT_MS: must be a whole number from 0 to 3600000',
         'PLATEN_LOG_LEVEL: must be one of trace, debug, info, warn, error, fatal, silent',
@@ -119,6 +141,7 @@ describe('Configuration is checked at start', () => {
   it('leaves alone what the client, tests and Kubernetes set', () => {
     const environment = {
       PLATEN_SERVER: 'http://127.0.0.1:50051',
+      PLATEN_AUDIT_SIGNING_KEY: '/keys/audit.pem',
       PLATEN_TEST_DATABASE_URL: 'postgres://localhost/test',
       PLATEN_SERVICE_HOST: '10.0.0.1',
       PLATEN_SERVICE_PORT_GRPC: '50051',

@@ -173,6 +173,27 @@ export declare type ListChangesRequest = Message<"platen.v1.ListChangesRequest">
    * @generated from field: string page_token = 7;
    */
   pageToken: string;
+
+  /**
+   * Only changes from or to the document with this hash; empty: any.
+   *
+   * @generated from field: string hash = 8;
+   */
+  hash: string;
+
+  /**
+   * Only from this time on; unset: from the first.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 9;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Only before this time; unset: to the last.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 10;
+   */
+  endTime?: Timestamp | undefined;
 };
 
 /**
@@ -546,6 +567,20 @@ export declare type ListReceiptsRequest = Message<"platen.v1.ListReceiptsRequest
    * @generated from field: string page_token = 9;
    */
   pageToken: string;
+
+  /**
+   * Only renders that the bundle of this id answered; empty: any.
+   *
+   * @generated from field: string bundle_id = 10;
+   */
+  bundleId: string;
+
+  /**
+   * Only renders with all of these labels.
+   *
+   * @generated from field: map<string, string> labels = 11;
+   */
+  labels: { [key: string]: string };
 };
 
 /**
@@ -724,7 +759,7 @@ export declare type ReplayResponse = Message<"platen.v1.ReplayResponse"> & {
   text: string;
 
   /**
-   * Which inputs are missing: variables, placeholders, fallback_text.
+   * Which inputs are missing: variables, placeholders, fallback_text; snapshot, if that is not what it was.
    *
    * @generated from field: repeated string missing_inputs = 5;
    */
@@ -736,6 +771,516 @@ export declare type ReplayResponse = Message<"platen.v1.ReplayResponse"> & {
  * Use `create(ReplayResponseSchema)` to create a new message.
  */
 export declare const ReplayResponseSchema: GenMessage<ReplayResponse>;
+
+/**
+ * Asks to replay receipts. Values that were not captured cannot be sent along.
+ *
+ * @generated from message platen.v1.ReplayReceiptsRequest
+ */
+export declare type ReplayReceiptsRequest = Message<"platen.v1.ReplayReceiptsRequest"> & {
+  /**
+   * Only renders that this tenant asked for; empty: all.
+   *
+   * @generated from field: string tenant = 1;
+   */
+  tenant: string;
+
+  /**
+   * Only renders that the bundle of this id answered; empty: any.
+   *
+   * @generated from field: string bundle_id = 2;
+   */
+  bundleId: string;
+
+  /**
+   * Only this snapshot; empty: any.
+   *
+   * @generated from field: string bundle_hash = 3;
+   */
+  bundleHash: string;
+
+  /**
+   * Only this personality; empty: any.
+   *
+   * @generated from field: string personality_hash = 4;
+   */
+  personalityHash: string;
+
+  /**
+   * Only this caller; empty: any.
+   *
+   * @generated from field: string caller = 5;
+   */
+  caller: string;
+
+  /**
+   * Only renders with all of these labels.
+   *
+   * @generated from field: map<string, string> labels = 6;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * Only from this time on; unset: from the first.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 7;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Only before this time; unset: to those that were recorded when the call began.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 8;
+   */
+  endTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message platen.v1.ReplayReceiptsRequest.
+ * Use `create(ReplayReceiptsRequestSchema)` to create a new message.
+ */
+export declare const ReplayReceiptsRequestSchema: GenMessage<ReplayReceiptsRequest>;
+
+/**
+ * A receipt whose replay did not give the same bytes.
+ *
+ * @generated from message platen.v1.ReplayDeviation
+ */
+export declare type ReplayDeviation = Message<"platen.v1.ReplayDeviation"> & {
+  /**
+   * Id, a UUIDv7.
+   *
+   * @generated from field: string render_id = 1;
+   */
+  renderId: string;
+
+  /**
+   * How the replay ended; never MATCH.
+   *
+   * @generated from field: platen.v1.ReplayOutcome outcome = 2;
+   */
+  outcome: ReplayOutcome;
+
+  /**
+   * The receipt's rendered_hash.
+   *
+   * @generated from field: string expected_hash = 3;
+   */
+  expectedHash: string;
+
+  /**
+   * The replay's; empty unless it ended in MISMATCH.
+   *
+   * @generated from field: string actual_hash = 4;
+   */
+  actualHash: string;
+
+  /**
+   * Which inputs are missing: variables, placeholders, fallback_text; snapshot, if that is not what it was.
+   *
+   * @generated from field: repeated string missing_inputs = 5;
+   */
+  missingInputs: string[];
+
+  /**
+   * The assembly semantics that rendered it.
+   *
+   * @generated from field: int32 renderer_version = 6;
+   */
+  rendererVersion: number;
+};
+
+/**
+ * Describes the message platen.v1.ReplayDeviation.
+ * Use `create(ReplayDeviationSchema)` to create a new message.
+ */
+export declare const ReplayDeviationSchema: GenMessage<ReplayDeviation>;
+
+/**
+ * How far the replays are. Sent at least every second, and once at the end.
+ *
+ * @generated from message platen.v1.ReplayReceiptsResponse
+ */
+export declare type ReplayReceiptsResponse = Message<"platen.v1.ReplayReceiptsResponse"> & {
+  /**
+   * How many receipts there are to replay.
+   *
+   * @generated from field: int64 total = 1;
+   */
+  total: bigint;
+
+  /**
+   * How many were replayed so far.
+   *
+   * @generated from field: int64 replayed = 2;
+   */
+  replayed: bigint;
+
+  /**
+   * How many of them gave the same bytes.
+   *
+   * @generated from field: int64 matched = 3;
+   */
+  matched: bigint;
+
+  /**
+   * How many gave other bytes.
+   *
+   * @generated from field: int64 mismatched = 4;
+   */
+  mismatched: bigint;
+
+  /**
+   * How many lack inputs.
+   *
+   * @generated from field: int64 input_missing = 5;
+   */
+  inputMissing: bigint;
+
+  /**
+   * How many name a renderer_version that this server does not know.
+   *
+   * @generated from field: int64 renderer_unknown = 6;
+   */
+  rendererUnknown: bigint;
+
+  /**
+   * Those that did not match, since the message before; of each outcome at most the first 1,000 of the call.
+   *
+   * @generated from field: repeated platen.v1.ReplayDeviation deviations = 7;
+   */
+  deviations: ReplayDeviation[];
+};
+
+/**
+ * Describes the message platen.v1.ReplayReceiptsResponse.
+ * Use `create(ReplayReceiptsResponseSchema)` to create a new message.
+ */
+export declare const ReplayReceiptsResponseSchema: GenMessage<ReplayReceiptsResponse>;
+
+/**
+ * The ends of both chains at one moment.
+ *
+ * @generated from message platen.v1.AuditHeads
+ */
+export declare type AuditHeads = Message<"platen.v1.AuditHeads"> & {
+  /**
+   * The seq of the last change.
+   *
+   * @generated from field: int64 change_seq = 1;
+   */
+  changeSeq: bigint;
+
+  /**
+   * Its chain_hash.
+   *
+   * @generated from field: string change_hash = 2;
+   */
+  changeHash: string;
+
+  /**
+   * The last batch of receipts; 0: none.
+   *
+   * @generated from field: int64 batch = 3;
+   */
+  batch: bigint;
+
+  /**
+   * Its chain hash; 64 zeros if there is none.
+   *
+   * @generated from field: string batch_hash = 4;
+   */
+  batchHash: string;
+};
+
+/**
+ * Describes the message platen.v1.AuditHeads.
+ * Use `create(AuditHeadsSchema)` to create a new message.
+ */
+export declare const AuditHeadsSchema: GenMessage<AuditHeads>;
+
+/**
+ * Asks to verify the trail.
+ *
+ * @generated from message platen.v1.VerifyAuditRequest
+ */
+export declare type VerifyAuditRequest = Message<"platen.v1.VerifyAuditRequest"> & {
+  /**
+   * The ends of the chains as they once were, from a checkpoint that was kept elsewhere; the chains must lead through
+   * them. Whether its signature is genuine is for the caller to check.
+   *
+   * @generated from field: platen.v1.AuditHeads checkpoint = 1;
+   */
+  checkpoint?: AuditHeads | undefined;
+};
+
+/**
+ * Describes the message platen.v1.VerifyAuditRequest.
+ * Use `create(VerifyAuditRequestSchema)` to create a new message.
+ */
+export declare const VerifyAuditRequestSchema: GenMessage<VerifyAuditRequest>;
+
+/**
+ * The first entry of a part that does not fit.
+ *
+ * @generated from message platen.v1.AuditFinding
+ */
+export declare type AuditFinding = Message<"platen.v1.AuditFinding"> & {
+  /**
+   * Which part.
+   *
+   * @generated from field: platen.v1.AuditPart part = 1;
+   */
+  part: AuditPart;
+
+  /**
+   * What is wrong with it.
+   *
+   * @generated from field: platen.v1.AuditProblem problem = 2;
+   */
+  problem: AuditProblem;
+
+  /**
+   * The change, if it is one; 0: it is none.
+   *
+   * @generated from field: int64 seq = 3;
+   */
+  seq: bigint;
+
+  /**
+   * The batch, if it is one or the receipt of one; 0: it is none.
+   *
+   * @generated from field: int64 batch = 4;
+   */
+  batch: bigint;
+
+  /**
+   * The receipt, if it is one; empty: it is none.
+   *
+   * @generated from field: string render_id = 5;
+   */
+  renderId: string;
+
+  /**
+   * The document's hash, if it is one; empty: it is none.
+   *
+   * @generated from field: string document_hash = 6;
+   */
+  documentHash: string;
+
+  /**
+   * What must be there.
+   *
+   * @generated from field: string expected = 7;
+   */
+  expected: string;
+
+  /**
+   * What is there.
+   *
+   * @generated from field: string actual = 8;
+   */
+  actual: string;
+
+  /**
+   * The same in a sentence.
+   *
+   * @generated from field: string description = 9;
+   */
+  description: string;
+};
+
+/**
+ * Describes the message platen.v1.AuditFinding.
+ * Use `create(AuditFindingSchema)` to create a new message.
+ */
+export declare const AuditFindingSchema: GenMessage<AuditFinding>;
+
+/**
+ * How far the verification is. Sent at least every second, with every finding, and once at the end.
+ *
+ * @generated from message platen.v1.VerifyAuditResponse
+ */
+export declare type VerifyAuditResponse = Message<"platen.v1.VerifyAuditResponse"> & {
+  /**
+   * The part that is being verified.
+   *
+   * @generated from field: platen.v1.AuditPart part = 1;
+   */
+  part: AuditPart;
+
+  /**
+   * How many of its entries were verified; of receipts, each receipt counts.
+   *
+   * @generated from field: int64 verified = 2;
+   */
+  verified: bigint;
+
+  /**
+   * How many there are.
+   *
+   * @generated from field: int64 total = 3;
+   */
+  total: bigint;
+
+  /**
+   * What does not fit; the rest of that part is not verified.
+   *
+   * @generated from field: platen.v1.AuditFinding finding = 4;
+   */
+  finding?: AuditFinding | undefined;
+
+  /**
+   * Set in the last message only.
+   *
+   * @generated from field: platen.v1.VerifyAuditResult result = 5;
+   */
+  result?: VerifyAuditResult | undefined;
+};
+
+/**
+ * Describes the message platen.v1.VerifyAuditResponse.
+ * Use `create(VerifyAuditResponseSchema)` to create a new message.
+ */
+export declare const VerifyAuditResponseSchema: GenMessage<VerifyAuditResponse>;
+
+/**
+ * What the verification came to.
+ *
+ * @generated from message platen.v1.VerifyAuditResult
+ */
+export declare type VerifyAuditResult = Message<"platen.v1.VerifyAuditResult"> & {
+  /**
+   * Nothing was found.
+   *
+   * @generated from field: bool intact = 1;
+   */
+  intact: boolean;
+
+  /**
+   * The ends of the chains up to which all was verified, whatever was written since; unset unless it is intact.
+   *
+   * @generated from field: platen.v1.AuditHeads heads = 2;
+   */
+  heads?: AuditHeads | undefined;
+
+  /**
+   * How many documents fit.
+   *
+   * @generated from field: int64 documents = 3;
+   */
+  documents: bigint;
+
+  /**
+   * How many changes fit.
+   *
+   * @generated from field: int64 changes = 4;
+   */
+  changes: bigint;
+
+  /**
+   * How many receipts fit.
+   *
+   * @generated from field: int64 receipts = 5;
+   */
+  receipts: bigint;
+
+  /**
+   * How many receipts were removed past their retention, as changes with action PRUNE say; of these only the links of
+   * their batches could be verified, or nothing at all.
+   *
+   * @generated from field: int64 pruned_receipts = 6;
+   */
+  prunedReceipts: bigint;
+};
+
+/**
+ * Describes the message platen.v1.VerifyAuditResult.
+ * Use `create(VerifyAuditResultSchema)` to create a new message.
+ */
+export declare const VerifyAuditResultSchema: GenMessage<VerifyAuditResult>;
+
+/**
+ * Asks to erase captured values. At least one of caller, labels, start_time and end_time is required.
+ *
+ * @generated from message platen.v1.EraseInputsRequest
+ */
+export declare type EraseInputsRequest = Message<"platen.v1.EraseInputsRequest"> & {
+  /**
+   * Only of renders that this tenant asked for; empty: of all.
+   *
+   * @generated from field: string tenant = 1;
+   */
+  tenant: string;
+
+  /**
+   * Only of renders of this caller; empty: of any.
+   *
+   * @generated from field: string caller = 2;
+   */
+  caller: string;
+
+  /**
+   * Only of renders with all of these labels.
+   *
+   * @generated from field: map<string, string> labels = 3;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * Only of renders from this time on; unset: from the first.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 4;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Only of renders before this time; unset, or in the future: up to now.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 5;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * Makes the call repeatable for 24 h; at most 128 characters; empty: not repeatable.
+   *
+   * @generated from field: string request_id = 6;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message platen.v1.EraseInputsRequest.
+ * Use `create(EraseInputsRequestSchema)` to create a new message.
+ */
+export declare const EraseInputsRequestSchema: GenMessage<EraseInputsRequest>;
+
+/**
+ * What was erased.
+ *
+ * @generated from message platen.v1.EraseInputsResponse
+ */
+export declare type EraseInputsResponse = Message<"platen.v1.EraseInputsResponse"> & {
+  /**
+   * Of how many renders values were erased.
+   *
+   * @generated from field: int64 erased = 1;
+   */
+  erased: bigint;
+
+  /**
+   * The place of the erasure in the change log.
+   *
+   * @generated from field: int64 seq = 2;
+   */
+  seq: bigint;
+};
+
+/**
+ * Describes the message platen.v1.EraseInputsResponse.
+ * Use `create(EraseInputsResponseSchema)` to create a new message.
+ */
+export declare const EraseInputsResponseSchema: GenMessage<EraseInputsResponse>;
 
 /**
  * What a write was done to.
@@ -777,6 +1322,13 @@ export enum EntityKind {
    * @generated from enum value: ENTITY_KIND_ACTIVATION = 4;
    */
   ACTIVATION = 4,
+
+  /**
+   * Receipts, or the values captured with them; without an id.
+   *
+   * @generated from enum value: ENTITY_KIND_RECEIPT = 5;
+   */
+  RECEIPT = 5,
 }
 
 /**
@@ -859,6 +1411,20 @@ export enum ChangeAction {
    * @generated from enum value: CHANGE_ACTION_DEACTIVATE = 9;
    */
   DEACTIVATE = 9,
+
+  /**
+   * Erased captured values.
+   *
+   * @generated from enum value: CHANGE_ACTION_ERASE = 10;
+   */
+  ERASE = 10,
+
+  /**
+   * Removed receipts past their retention.
+   *
+   * @generated from enum value: CHANGE_ACTION_PRUNE = 11;
+   */
+  PRUNE = 11,
 }
 
 /**
@@ -899,6 +1465,13 @@ export enum ReplayOutcome {
    * @generated from enum value: REPLAY_OUTCOME_INPUT_MISSING = 3;
    */
   INPUT_MISSING = 3,
+
+  /**
+   * This server does not know the renderer_version of the receipt: a newer one wrote it.
+   *
+   * @generated from enum value: REPLAY_OUTCOME_RENDERER_UNKNOWN = 4;
+   */
+  RENDERER_UNKNOWN = 4,
 }
 
 /**
@@ -907,7 +1480,102 @@ export enum ReplayOutcome {
 export declare const ReplayOutcomeSchema: GenEnum<ReplayOutcome>;
 
 /**
- * AuditService reads the trail that every write and every render leaves. Nothing in it can be changed.
+ * A part of the trail.
+ *
+ * @generated from enum platen.v1.AuditPart
+ */
+export enum AuditPart {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: AUDIT_PART_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Documents: each must have the hash that it is stored under.
+   *
+   * @generated from enum value: AUDIT_PART_DOCUMENTS = 1;
+   */
+  DOCUMENTS = 1,
+
+  /**
+   * Changes and their chain.
+   *
+   * @generated from enum value: AUDIT_PART_CHANGES = 2;
+   */
+  CHANGES = 2,
+
+  /**
+   * Receipts, their batches and the chain of these.
+   *
+   * @generated from enum value: AUDIT_PART_RECEIPTS = 3;
+   */
+  RECEIPTS = 3,
+}
+
+/**
+ * Describes the enum platen.v1.AuditPart.
+ */
+export declare const AuditPartSchema: GenEnum<AuditPart>;
+
+/**
+ * What does not fit.
+ *
+ * @generated from enum platen.v1.AuditProblem
+ */
+export enum AuditProblem {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: AUDIT_PROBLEM_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Something that must be there is not.
+   *
+   * @generated from enum value: AUDIT_PROBLEM_MISSING = 1;
+   */
+  MISSING = 1,
+
+  /**
+   * The content does not have the hash that was recorded of it.
+   *
+   * @generated from enum value: AUDIT_PROBLEM_ALTERED = 2;
+   */
+  ALTERED = 2,
+
+  /**
+   * The entry does not follow the one before it.
+   *
+   * @generated from enum value: AUDIT_PROBLEM_BROKEN_LINK = 3;
+   */
+  BROKEN_LINK = 3,
+
+  /**
+   * Something is there that the chain does not hold.
+   *
+   * @generated from enum value: AUDIT_PROBLEM_UNEXPECTED = 4;
+   */
+  UNEXPECTED = 4,
+
+  /**
+   * The chain does not lead through the checkpoint.
+   *
+   * @generated from enum value: AUDIT_PROBLEM_CHECKPOINT_MISMATCH = 5;
+   */
+  CHECKPOINT_MISMATCH = 5,
+}
+
+/**
+ * Describes the enum platen.v1.AuditProblem.
+ */
+export declare const AuditProblemSchema: GenEnum<AuditProblem>;
+
+/**
+ * AuditService reads the trail that every write and every render leaves. Nothing in it can be changed; only the values
+ * that renders were given can be erased.
  *
  * @generated from service platen.v1.AuditService
  */
@@ -961,6 +1629,38 @@ export declare const AuditService: GenService<{
     methodKind: "unary";
     input: typeof ReplayRequestSchema;
     output: typeof ReplayResponseSchema;
+  },
+  /**
+   * Replays every receipt that the filters name, the earliest first, and tells how it goes.
+   *
+   * @generated from rpc platen.v1.AuditService.ReplayReceipts
+   */
+  replayReceipts: {
+    methodKind: "server_streaming";
+    input: typeof ReplayReceiptsRequestSchema;
+    output: typeof ReplayReceiptsResponseSchema;
+  },
+  /**
+   * Recomputes documents, changes and receipts with their chains, and tells how it goes: for each of the three, the
+   * first entry that does not fit. What only a signed checkpoint can show is compared with the one that is sent along.
+   *
+   * @generated from rpc platen.v1.AuditService.VerifyAudit
+   */
+  verifyAudit: {
+    methodKind: "server_streaming";
+    input: typeof VerifyAuditRequestSchema;
+    output: typeof VerifyAuditResponseSchema;
+  },
+  /**
+   * Erases the values that were captured of the renders which the filters name, those included whose receipts are still
+   * on their way. Receipts and chains stay as they are. It is one change, with action ERASE.
+   *
+   * @generated from rpc platen.v1.AuditService.EraseInputs
+   */
+  eraseInputs: {
+    methodKind: "unary";
+    input: typeof EraseInputsRequestSchema;
+    output: typeof EraseInputsResponseSchema;
   },
 }>;
 

@@ -253,6 +253,16 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_OVERLOADED = 23;
    */
   OVERLOADED = 23,
+
+  /**
+   * UNAVAILABLE. The receipt of the render could not be kept as PLATEN_AUDIT_ACK demands, and PLATEN_AUDIT_ON_FAILURE
+   * is `refuse`; google.rpc.RetryInfo. The receipt may arrive all the same.
+   *
+   *     {"code": "UNAVAILABLE", "reason": "RECEIPT_NOT_RECORDED", "metadata": {"render_id": "0197…"}, "retryDelay": "1s"}
+   *
+   * @generated from enum value: ERROR_REASON_RECEIPT_NOT_RECORDED = 24;
+   */
+  RECEIPT_NOT_RECORDED = 24,
 }
 
 /**

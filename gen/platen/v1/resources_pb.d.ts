@@ -379,6 +379,14 @@ export declare type Tenant = Message$1<"platen.v1.Tenant"> & {
    * @generated from field: string update_actor = 10;
    */
   updateActor: string;
+
+  /**
+   * Receipts of renders that this tenant asks for are kept for at least so many days; 0: as the parent says, and the
+   * root: no bound.
+   *
+   * @generated from field: int32 receipt_retention_days = 11;
+   */
+  receiptRetentionDays: number;
 };
 
 /**
@@ -1527,7 +1535,8 @@ export enum WarningCode {
   FALLBACK_USED = 5,
 
   /**
-   * The receipt of this render could not be written. subject: the render_id.
+   * The receipt of this render could not be kept, or not in the way that PLATEN_AUDIT_ACK demands. subject: the
+   * render_id.
    *
    * @generated from enum value: WARNING_CODE_RECEIPT_NOT_RECORDED = 6;
    */

@@ -61,6 +61,14 @@ export declare type CreateTenantRequest = Message<"platen.v1.CreateTenantRequest
    * @generated from field: string request_id = 6;
    */
   requestId: string;
+
+  /**
+   * Receipts of renders that this tenant asks for are kept for at least so many days, up to 36,500; 0: as the parent
+   * says, and the root: no bound.
+   *
+   * @generated from field: int32 receipt_retention_days = 7;
+   */
+  receiptRetentionDays: number;
 };
 
 /**
@@ -245,6 +253,14 @@ export declare type UpdateTenantRequest = Message<"platen.v1.UpdateTenantRequest
    * @generated from field: string request_id = 7;
    */
   requestId: string;
+
+  /**
+   * Receipts of renders that this tenant asks for are kept for at least so many days, up to 36,500; 0: as the parent
+   * says, and the root: no bound.
+   *
+   * @generated from field: int32 receipt_retention_days = 8;
+   */
+  receiptRetentionDays: number;
 };
 
 /**

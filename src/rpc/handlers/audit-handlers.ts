@@ -1,22 +1,28 @@
 import { Violations } from '../../domain/errors.ts';
 import type { AuditService } from '../../services/audit-service.ts';
+import type { Writes } from '../../services/stores.ts';
 import { AuditService as AuditRpc } from '../../../gen/platen/v1/audit_service_pb.js';
 import {
   readChangeFilter,
+  readErasureFilter,
+  readHeads,
   readReceiptFilter,
   readRenderInputs,
   writeChange,
   writeReceipt,
   writeRenderInputs,
   writeReplay,
+  writeReplayProgress,
+  writeVerificationProgress,
 } from '../mapping/audit.ts';
 import { readSeq } from '../mapping/seq.ts';
 import { serve, type ServedService } from '../method.ts';
+import { mutation } from '../mutation.ts';
 import { BY_NUMBER, BY_RENDER_ID, fetchPage, listing } from '../pagination.ts';
 import { reporting } from '../reporting.ts';
 
 /** The handlers of AuditService. */
-export function auditHandlers(audit: AuditService): ServedService {
+export function auditHandlers(writes: Writes, audit: AuditService): ServedService {
   const { method } = AuditRpc;
   return serve(AuditRpc, {
     listChanges: listing(method.listChanges, BY_NUMBER, (violations, request) => {
@@ -58,5 +64,29 @@ export function auditHandlers(audit: AuditService): ServedService {
       const supplied = request.inputs && readRenderInputs(violations, 'inputs', request.inputs);
       return writeReplay(await reporting(violations, () => audit.replay(request.renderId, supplied)));
     },
+
+    replayReceipts: async ({ signal }, request, send) => {
+      const violations = new Violations();
+      const filter = readReceiptFilter(violations, request);
+      violations.throwIfAny();
+      for await (const progress of audit.replayAll(filter, signal)) await send(writeReplayProgress(progress));
+    },
+
+    verifyAudit: async ({ signal }, { checkpoint }, send) => {
+      const violations = new Violations();
+      const heads = checkpoint && readHeads(violations, 'checkpoint', checkpoint);
+      violations.throwIfAny();
+      for await (const progress of audit.verify(heads, signal)) await send(writeVerificationProgress(progress));
+    },
+
+    eraseInputs: mutation(writes, method.eraseInputs, (violations, request) => {
+      const filter = readErasureFilter(violations, request);
+      return async (tx) => {
+        // The request is refused: there is nothing to learn from erasing first.
+        if (violations.size > 0) return {};
+        const { erased, seq } = await audit.eraseInputs(tx, filter);
+        return { erased: BigInt(erased), seq: BigInt(seq) };
+      };
+    }),
   });
 }

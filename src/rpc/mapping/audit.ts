@@ -3,28 +3,58 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { Message } from '../../domain/assembly.ts';
 import type { Violations } from '../../domain/errors.ts';
 import type { Json } from '../../domain/json.ts';
-import type { ReplayResult } from '../../services/audit-service.ts';
+import type { ReplayResult } from '../../services/replay.ts';
+import type {
+  AuditFinding,
+  AuditHeads,
+  ReplayDeviation,
+  ReplayProgress,
+  VerificationProgress,
+  VerificationResult,
+} from '../../services/trail-jobs.ts';
 import type {
   CapturedInputs,
   ChainedReceipt,
   ChangeFilter,
   ChangeRecord,
+  ErasureFilter,
   ReceiptFilter,
-} from '../../services/stores.ts';
+} from '../../services/trail.ts';
 import type {
+  AuditFindingSchema,
+  AuditHeads as AuditHeadsMessage,
+  AuditHeadsSchema,
   ChangeSchema,
+  EraseInputsRequest,
   ListChangesRequest,
   ListReceiptsRequest,
   ReceiptSchema,
   RenderInputs,
   RenderInputsSchema,
+  ReplayDeviationSchema,
+  ReplayReceiptsRequest,
+  ReplayReceiptsResponseSchema,
   ReplayResponseSchema,
+  VerifyAuditResponseSchema,
+  VerifyAuditResultSchema,
 } from '../../../gen/platen/v1/audit_service_pb.js';
 import { PromptType } from '../../../gen/platen/v1/resources_pb.js';
-import { capturePolicies, changeActions, entityKinds, promptTypes, renderSources, replayOutcomes } from './enums.ts';
+import {
+  auditParts,
+  auditProblems,
+  capturePolicies,
+  changeActions,
+  entityKinds,
+  promptTypes,
+  renderSources,
+  replayOutcomes,
+} from './enums.ts';
 import { readPlaceholders, writeMessages } from './message.ts';
+import { readSeq } from './seq.ts';
 import { jsonObjectOf, structOf, valuesOf } from './struct.ts';
-import { readBound } from './time.ts';
+import { readSpan } from './time.ts';
+
+const HASH = /^[0-9a-f]{64}$/;
 
 export function readChangeFilter(violations: Violations, request: ListChangesRequest): ChangeFilter {
   return {
@@ -33,6 +63,8 @@ export function readChangeFilter(violations: Violations, request: ListChangesReq
     entityId: request.entityId,
     action: changeActions.optional(violations, 'action', request.action),
     actor: request.actor,
+    hash: request.hash,
+    ...readSpan(violations, request),
   };
 }
 
@@ -54,16 +86,26 @@ export function writeChange(record: ChangeRecord): MessageInitShape<typeof Chang
   };
 }
 
-export function readReceiptFilter(violations: Violations, request: ListReceiptsRequest): ReceiptFilter {
+/** @param request without a request_id: any */
+export function readReceiptFilter(
+  violations: Violations,
+  request: ListReceiptsRequest | ReplayReceiptsRequest,
+): ReceiptFilter {
   return {
     tenant: request.tenant,
     bundleHash: request.bundleHash,
     personalityHash: request.personalityHash,
     caller: request.caller,
-    requestId: request.requestId,
-    startTime: readBound(violations, 'start_time', request.startTime),
-    endTime: readBound(violations, 'end_time', request.endTime),
+    requestId: 'requestId' in request ? request.requestId : '',
+    bundleId: request.bundleId,
+    labels: request.labels,
+    ...readSpan(violations, request),
   };
+}
+
+export function readErasureFilter(violations: Violations, request: EraseInputsRequest): ErasureFilter {
+  const { tenant, caller, labels } = request;
+  return { tenant, caller, labels, ...readSpan(violations, request) };
 }
 
 export function writeReceipt(record: ChainedReceipt): MessageInitShape<typeof ReceiptSchema> {
@@ -131,5 +173,88 @@ export function writeReplay(result: ReplayResult): MessageInitShape<typeof Repla
     actualHash: result.actualHash,
     text: result.text,
     missingInputs: [...result.missingInputs],
+  };
+}
+
+export function writeReplayProgress(progress: ReplayProgress): MessageInitShape<typeof ReplayReceiptsResponseSchema> {
+  return {
+    total: BigInt(progress.total),
+    replayed: BigInt(progress.replayed),
+    matched: BigInt(progress.matched),
+    mismatched: BigInt(progress.mismatched),
+    inputMissing: BigInt(progress.inputMissing),
+    rendererUnknown: BigInt(progress.rendererUnknown),
+    deviations: progress.deviations.map(writeDeviation),
+  };
+}
+
+function writeDeviation(deviation: ReplayDeviation): MessageInitShape<typeof ReplayDeviationSchema> {
+  return {
+    renderId: deviation.renderId,
+    outcome: replayOutcomes.number(deviation.outcome),
+    expectedHash: deviation.expectedHash,
+    actualHash: deviation.actualHash,
+    missingInputs: [...deviation.missingInputs],
+    rendererVersion: deviation.rendererVersion,
+  };
+}
+
+/** What the chains must lead through. There is a change wherever there is a chain; there may be no batch. */
+export function readHeads(violations: Violations, field: string, heads: AuditHeadsMessage): AuditHeads {
+  const { changeSeq, changeHash, batch, batchHash } = heads;
+  if (changeSeq < 1n) violations.add(`${field}.change_seq`, 'OUT_OF_RANGE', 'must be at least 1');
+  if (batch < 0n) violations.add(`${field}.batch`, 'OUT_OF_RANGE', 'must not be negative; 0 means that there is none');
+  checkHash(violations, `${field}.change_hash`, changeHash);
+  checkHash(violations, `${field}.batch_hash`, batchHash);
+  return { changeSeq: readSeq(changeSeq), changeHash, batch: readSeq(batch), batchHash };
+}
+
+function checkHash(violations: Violations, field: string, hash: string): void {
+  if (!HASH.test(hash)) violations.add(field, 'BAD_FORMAT', 'must be a SHA-256 in 64 lower-case hexadecimal digits');
+}
+
+export function writeVerificationProgress(
+  progress: VerificationProgress,
+): MessageInitShape<typeof VerifyAuditResponseSchema> {
+  return {
+    part: auditParts.number(progress.part),
+    verified: BigInt(progress.verified),
+    total: BigInt(progress.total),
+    finding: progress.finding && writeFinding(progress.finding),
+    result: progress.result && writeResult(progress.result),
+  };
+}
+
+function writeFinding(finding: AuditFinding): MessageInitShape<typeof AuditFindingSchema> {
+  return {
+    part: auditParts.number(finding.part),
+    problem: auditProblems.number(finding.problem),
+    seq: BigInt(finding.seq),
+    batch: BigInt(finding.batch),
+    renderId: finding.renderId,
+    documentHash: finding.documentHash,
+    expected: finding.expected,
+    actual: finding.actual,
+    description: finding.description,
+  };
+}
+
+function writeResult(result: VerificationResult): MessageInitShape<typeof VerifyAuditResultSchema> {
+  return {
+    intact: result.intact,
+    heads: result.heads && writeHeads(result.heads),
+    documents: BigInt(result.documents),
+    changes: BigInt(result.changes),
+    receipts: BigInt(result.receipts),
+    prunedReceipts: BigInt(result.prunedReceipts),
+  };
+}
+
+function writeHeads(heads: AuditHeads): MessageInitShape<typeof AuditHeadsSchema> {
+  return {
+    changeSeq: BigInt(heads.changeSeq),
+    changeHash: heads.changeHash,
+    batch: BigInt(heads.batch),
+    batchHash: heads.batchHash,
   };
 }

@@ -5,15 +5,18 @@ import { ROUTE_FINDINGS } from '../../domain/route-map.ts';
 import { TEMPLATE_SYNTAXES } from '../../domain/template-content.ts';
 import { TOKEN_ENCODINGS } from '../../domain/token-count.ts';
 import { VARIABLE_TYPES } from '../../domain/variable-rules.ts';
-import type { ReplayOutcome as ReplayOutcomeName } from '../../services/audit-service.ts';
-import {
-  CHANGE_ACTIONS,
-  ENTITY_KINDS,
-  RENDER_SOURCES,
-  type ReleaseKind as ReleaseKindName,
-} from '../../services/stores.ts';
+import { REPLAY_OUTCOMES } from '../../services/replay.ts';
+import type { ReleaseKind as ReleaseKindName } from '../../services/stores.ts';
+import { AUDIT_PARTS, AUDIT_PROBLEMS } from '../../services/trail-jobs.ts';
+import { CHANGE_ACTIONS, ENTITY_KINDS, RENDER_SOURCES } from '../../services/trail.ts';
 import type { WarningCode as WarningCodeName } from '../../services/warning.ts';
-import { ChangeAction, EntityKind, ReplayOutcome } from '../../../gen/platen/v1/audit_service_pb.js';
+import {
+  AuditPart,
+  AuditProblem,
+  ChangeAction,
+  EntityKind,
+  ReplayOutcome,
+} from '../../../gen/platen/v1/audit_service_pb.js';
 import { RenderSource, RenderView, RouteFinding, TokenEncoding } from '../../../gen/platen/v1/render_service_pb.js';
 import {
   CapturePolicy,
@@ -68,7 +71,6 @@ export class EnumTable<N extends string, E extends number> {
 }
 
 const RELEASE_KINDS: readonly ReleaseKindName[] = ['RELEASE', 'ROLLBACK', 'WITHDRAW'];
-const REPLAY_OUTCOMES: readonly ReplayOutcomeName[] = ['MATCH', 'MISMATCH', 'INPUT_MISSING'];
 const WARNING_CODES: readonly WarningCodeName[] = [
   'TENANT_UNKNOWN',
   'VARIABLE_UNDECLARED',
@@ -99,3 +101,5 @@ export const warningCodes = new EnumTable(WARNING_CODES, WarningCode);
 export const entityKinds = new EnumTable(ENTITY_KINDS, EntityKind);
 export const changeActions = new EnumTable(CHANGE_ACTIONS, ChangeAction);
 export const replayOutcomes = new EnumTable(REPLAY_OUTCOMES, ReplayOutcome);
+export const auditParts = new EnumTable(AUDIT_PARTS, AuditPart);
+export const auditProblems = new EnumTable(AUDIT_PROBLEMS, AuditProblem);

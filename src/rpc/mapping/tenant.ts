@@ -13,6 +13,7 @@ interface TenantRequest {
   readonly displayName: string;
   readonly variables: Readonly<Record<string, Value>>;
   readonly capturePolicy: CapturePolicy;
+  readonly receiptRetentionDays: number;
 }
 
 /** What a request says of a tenant. */
@@ -23,6 +24,7 @@ export function readTenant(violations: Violations, tenant: string, request: Tena
     displayName: request.displayName,
     variables: jsonObjectOf(request.variables),
     capturePolicy: capturePolicies.optional(violations, 'capture_policy', request.capturePolicy) ?? 'VARIABLES',
+    receiptRetentionDays: request.receiptRetentionDays,
   };
 }
 
@@ -33,6 +35,7 @@ export function writeTenant(record: TenantRecord): MessageInitShape<typeof Tenan
     displayName: record.displayName,
     variables: valuesOf(record.variables),
     capturePolicy: capturePolicies.number(record.capturePolicy),
+    receiptRetentionDays: record.receiptRetentionDays,
     editVersion: record.editVersion,
     documentHash: record.documentHash,
     createTime: timestampFromDate(record.createTime),

@@ -1,6 +1,7 @@
 import { Type } from '@mikro-orm/postgresql';
 import { canonicalJson } from '../../domain/document.ts';
 import type { Json } from '../../domain/json.ts';
+import { parseJson } from '../../domain/parse-json.ts';
 
 /** JSON kept as the text of its canonical form (RFC 8785): jsonb would reorder keys and merge them. */
 export class CanonicalJson extends Type<Json, string> {
@@ -9,7 +10,7 @@ export class CanonicalJson extends Type<Json, string> {
   }
 
   override convertToJSValue(text: string): Json {
-    return JSON.parse(text) as Json;
+    return parseJson(text) as Json;
   }
 
   override getColumnType(): string {

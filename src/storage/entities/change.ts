@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import type { JsonObject } from '../../domain/json.ts';
-import type { ChangeAction, EntityKind } from '../../services/stores.ts';
+import type { ChangeAction, EntityKind } from '../../services/trail.ts';
 import { CanonicalJson } from './canonical-json.ts';
 
 /** An entry of the change log. Append-only. */

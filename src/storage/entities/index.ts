@@ -7,8 +7,7 @@ import { ChangeHeadEntity } from './change-head.ts';
 import { ChangeEntity } from './change.ts';
 import { ChannelEntity } from './channel.ts';
 import { DocumentEntity } from './document.ts';
-import { ReceiptBatchEntity } from './receipt-batch.ts';
-import { ReceiptHeadEntity } from './receipt-head.ts';
+import { ErasureEntity } from './erasure.ts';
 import { ReceiptPayloadStrayEntity } from './receipt-payload-stray.ts';
 import { ReceiptPayloadEntity } from './receipt-payload.ts';
 import { ReceiptStrayEntity } from './receipt-stray.ts';
@@ -39,6 +38,5 @@ export const ENTITIES = [
   ReceiptStrayEntity,
   ReceiptPayloadEntity,
   ReceiptPayloadStrayEntity,
-  ReceiptBatchEntity,
-  ReceiptHeadEntity,
+  ErasureEntity,
 ];

@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
-import type { CapturedInputs } from '../../services/stores.ts';
+import type { CapturedInputs } from '../../services/trail.ts';
 import { CanonicalJson } from './canonical-json.ts';
 
 /** The columns of captured values. */

@@ -1,7 +1,8 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import type { CapturePolicy, PromptType } from '../../domain/prompt-type.ts';
-import type { RenderSource } from '../../services/stores.ts';
+import type { RenderSource } from '../../services/trail.ts';
 import { CanonicalJson } from './canonical-json.ts';
+import { HexBytes } from './hex-bytes.ts';
 
 /** The columns of a receipt. */
 export const receiptProperties = {
@@ -20,19 +21,19 @@ export const receiptProperties = {
   revision: p.integer(),
   seq: p.bigint('number'),
   source: p.text().$type<RenderSource>(),
-  renderedHash: p.text(),
-  bundleHash: p.text(),
-  personalityHash: p.text(),
-  constraintsHash: p.text(),
-  variablesHash: p.text(),
-  placeholdersHash: p.text(),
-  messagesHash: p.text(),
+  renderedHash: p.type(HexBytes).$type<string>(),
+  bundleHash: p.type(HexBytes).$type<string>(),
+  personalityHash: p.type(HexBytes).$type<string>(),
+  constraintsHash: p.type(HexBytes).$type<string>(),
+  variablesHash: p.type(HexBytes).$type<string>(),
+  placeholdersHash: p.type(HexBytes).$type<string>(),
+  messagesHash: p.type(HexBytes).$type<string>(),
   rendererVersion: p.integer(),
   caller: p.text(),
   requestId: p.text(),
   labels: p.type(CanonicalJson).$type<Readonly<Record<string, string>>>(),
   traceId: p.text(),
-  receiptHash: p.text(),
+  receiptHash: p.type(HexBytes).$type<string>(),
   batch: p.bigint('number'),
   /** Orders the batch; has gaps where a receipt was drained before. */
   batchPos: p.integer(),

@@ -14,6 +14,7 @@ export const TenantEntity = defineEntity({
     displayName: p.text(),
     variables: p.type(CanonicalJson).$type<JsonObject>(),
     capturePolicy: p.text().$type<CapturePolicy>(),
+    receiptRetentionDays: p.integer(),
     editVersion: p.integer(),
     documentHash: p.text(),
     createTime: p.datetime(3),

@@ -1,3 +1,4 @@
+import { AuditMigration } from './audit.ts';
 import { ReceiptsMigration } from './receipts.ts';
 import { RegistryMigration } from './registry.ts';
 
@@ -5,4 +6,5 @@ import { RegistryMigration } from './registry.ts';
 export const MIGRATIONS = [
   { name: '0001-registry', class: RegistryMigration },
   { name: '0002-receipts', class: ReceiptsMigration },
+  { name: '0003-audit', class: AuditMigration },
 ];

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 import { CHAIN_ORIGIN, changeHash } from '../../audit/hash-chain.ts';
 import { ROOT_TENANT, tenantDocument } from '../../domain/tenant.ts';
-import type { ChangeRecord } from '../../services/stores.ts';
+import type { ChangeRecord } from '../../services/trail.ts';
 import { appendOnly } from './append-only.ts';
 
 /** The registry, its change log and the stored responses; the root tenant is the log's first change. */

@@ -116,6 +116,7 @@ describe('A replica starts without PostgreSQL', () => {
       ...settings,
       PLATEN_DATABASE_URL: proxy.url,
       PLATEN_REDIS_PREFIX: keyPrefix(),
+      PLATEN_DRAIN_TIMEOUT_MS: '0',
     });
     try {
       const { grpc, http } = await process.logged('listening');

@@ -1,15 +1,22 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { loadConfig } from '../../../src/config.ts';
 import { startServer } from '../../../src/server.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { type LogLine } from '../../support/rpc-server.ts';
 
 describe('A start that is given up ends', () => {
+  const journal = mkdtempSync(join(tmpdir(), 'platen-journal-'));
+  after(() => rmSync(journal, { recursive: true }));
+
   /** Nobody listens there: the start would wait for ever. */
   const config = loadConfig({
     PLATEN_DATABASE_URL: 'postgresql://platen@127.0.0.1:1/platen',
     PLATEN_GRPC_ADDR: '127.0.0.1:0',
     PLATEN_HTTP_ADDR: '127.0.0.1:0',
+    PLATEN_AUDIT_JOURNAL_DIR: journal,
   });
   const reason = new Error('SIGTERM');
 

@@ -175,6 +175,35 @@ describe('the registry of tenants', () => {
     });
   });
 
+  describe('A tenant says how long receipts are kept', () => {
+    it('when it is made, and with each update', async () => {
+      const { tenants } = platen.clients;
+      const { tenant } = await tenants.createTenant({ tenant: 'keeper', receiptRetentionDays: 36_500 });
+      assert.equal(tenant?.receiptRetentionDays, 36_500);
+      assert.deepEqual(await tenantOf('keeper'), tenant);
+      const update = { tenant: 'keeper', receiptRetentionDays: 365, editVersion: 1 };
+      assert.equal((await tenants.updateTenant(update)).tenant?.receiptRetentionDays, 365);
+      assert.equal((await tenantOf('keeper')).receiptRetentionDays, 365);
+    });
+
+    it('one that says nothing says what its parent says', async () => {
+      const { tenant } = await Brand.create(platen);
+      assert.equal((await tenantOf(tenant)).receiptRetentionDays, 0);
+    });
+
+    for (const receiptRetentionDays of [-1, 36_501]) {
+      it(`${receiptRetentionDays} days are refused`, async () => {
+        const { tenant } = await Brand.create(platen);
+        const { tenants } = platen.clients;
+        const create = () => tenants.createTenant({ tenant: 'never', receiptRetentionDays });
+        assert.deepEqual((await refused(platen, create)).violations, ['receipt_retention_days OUT_OF_RANGE']);
+        const save = () => tenants.updateTenant({ tenant, receiptRetentionDays, editVersion: 1 });
+        const saved = await refused(platen, save, () => tenantOf(tenant));
+        assert.deepEqual(saved.violations, ['receipt_retention_days OUT_OF_RANGE']);
+      });
+    }
+  });
+
   describe('Tenant variables are inherited', () => {
     it('for each name the nearest tenant that sets a value wins', async () => {
       const base = await Brand.create(platen);

@@ -154,6 +154,7 @@ describe('Replay tells match from mismatch', () => {
 
     it('after the values were erased', async () => {
       const { answer } = await rendered(CapturePolicy.FULL);
+      await platen.clients.audit.getReceipt({ renderId: answer.renderId });
       await asOwner(database, 'delete from receipt_payload where render_id = ?', [answer.renderId]);
       assert.deepEqual(await missing(answer.renderId), ['variables', 'placeholders']);
       const inputs = { variables: valuesOf(merged), placeholders: { history } };
@@ -172,13 +173,14 @@ describe('Replay tells match from mismatch', () => {
   describe('MISMATCH', () => {
     /** What only somebody who may switch the triggers off can do. */
     async function tamper(renderId: string, change: string) {
+      await platen.clients.audit.getReceipt({ renderId });
       const where = `render_id = '${renderId}'`;
       await asOwner(database, `set session_replication_role = replica; update receipt set ${change} where ${where}`);
     }
 
     it('if the receipt names another text', async () => {
       const { answer } = await rendered(CapturePolicy.FULL);
-      await tamper(answer.renderId, `rendered_hash = repeat('0', 64)`);
+      await tamper(answer.renderId, `rendered_hash = decode(repeat('0', 64), 'hex')`);
       const again = await replay(answer.renderId);
       assert.equal(again.outcome, 'MISMATCH');
       assert.equal(again.expectedHash, '0'.repeat(64));
@@ -188,14 +190,14 @@ describe('Replay tells match from mismatch', () => {
 
     it('if it names other roles', async () => {
       const { answer } = await rendered(CapturePolicy.FULL);
-      await tamper(answer.renderId, `messages_hash = repeat('0', 64)`);
+      await tamper(answer.renderId, `messages_hash = decode(repeat('0', 64), 'hex')`);
       assert.equal((await replay(answer.renderId)).outcome, 'MISMATCH');
     });
 
     it('if it names another snapshot', async () => {
       const { brand, answer } = await rendered(CapturePolicy.FULL);
       const other = await brand.bundle({ draft: '{name} greets {brand_name} with {items}' });
-      await tamper(answer.renderId, `bundle_hash = '${other.bundleHash}'`);
+      await tamper(answer.renderId, `bundle_hash = decode('${other.bundleHash}', 'hex')`);
       assert.equal((await replay(answer.renderId)).outcome, 'MISMATCH');
     });
   });

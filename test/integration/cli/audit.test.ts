@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { HandlerContext } from '@connectrpc/connect';
+import type { ReplayReceiptsResponseSchema } from '../../../gen/platen/v1/audit_service_pb.js';
 import { ACTOR, at } from '../../support/cli/answers.ts';
 import { runAgainst, runCommand } from '../../support/cli/run-command.ts';
+import type { Script } from '../../support/cli/scripted-server.ts';
 import { toValue } from '../../../src/cli/value.ts';
 
 const CHANGE = {
@@ -113,6 +117,13 @@ chain_hash   cccc
     );
   });
 
+  it('changes of receipts name no one of them', async () => {
+    const change = { ...CHANGE, action: 10, tenant: 'acme', entityKind: 5, entityId: '', detail: { erased: 12 } };
+    const listChanges = () => ({ changes: [change] });
+    const { stdout } = await runAgainst({ audit: { listChanges } }, ['audit', 'changes']);
+    assert.match(stdout, /^8 .* ERASE +receipt acme +erased=12 /m);
+  });
+
   it('change of a pointer shows all of its detail, and no documents', async () => {
     const change = { ...CHANGE, action: 5, detail: { channel: 'beta', targets: [{ version: '1.0.0' }] } };
     const { stdout } = await runAgainst({ audit: { getChange: () => ({ change }) } }, ['audit', 'change', '8']);
@@ -214,6 +225,21 @@ Sorry.
       assert.equal(stdout, `${head}\nNo values were captured, or they were erased.\n`);
     });
 
+    for (const [policy, name, text] of [
+      [1, 'FULL', 'The values that were captured were erased.'],
+      [2, 'VARIABLES', 'The values that were captured were erased.'],
+      [3, 'HASH_ONLY', 'No values were captured.'],
+    ] as const) {
+      it(`tells erased values from values that were never kept: ${name}`, async () => {
+        const { stdout } = await runAgainst(
+          { audit: { getReceipt: () => ({ receipt: { ...RECEIPT, capturePolicy: policy } }) } },
+          ['audit', 'receipt', '0197-receipt'],
+        );
+        assert.match(stdout, new RegExp(`^capture_policy +${name}$`, 'm'));
+        assert.ok(stdout.endsWith(`\n\n${text}\n`), stdout);
+      });
+    }
+
     it('names the bundle that was asked for', async () => {
       const requested = { requestedType: 0, requestedBundleId: 'welcome', requestedVersion: '1.0.0' };
       const receipt = { ...RECEIPT, ...requested, channel: '' };
@@ -276,5 +302,211 @@ describe('Replay tells match from mismatch: platen audit replay', () => {
     const replayed = { audit: { replay: () => ({ outcome: 1 }) } };
     const { calls } = await runAgainst(replayed, [...args, '--fallback-text', 'Sorry.']);
     assert.deepEqual(calls[0]!.request, { renderId: '0197-receipt', inputs: { fallbackText: 'Sorry.' } });
+  });
+});
+
+describe('Ranges of receipts are replayed: platen audit replay', () => {
+  const args = ['audit', 'replay', '--since', '2026-01-31', '--bundle', 'welcome'];
+  const MISMATCHED = { renderId: '0197-a', outcome: 2, expectedHash: 'aaaa', actualHash: 'bbbb', rendererVersion: 1 };
+  const MISSING = { renderId: '0197-b', outcome: 3, missingInputs: ['variables', 'placeholders'] };
+  const UNKNOWN = { renderId: '0197-c', outcome: 4, expectedHash: 'aaaa', rendererVersion: 9 };
+  const answering = (...messages: MessageInitShape<typeof ReplayReceiptsResponseSchema>[]): Script => ({
+    audit: {
+      async *replayReceipts() {
+        yield* messages;
+      },
+    },
+  });
+
+  it('takes the filters of receipts', async () => {
+    const { calls } = await runAgainst(
+      answering({ total: 1n, replayed: 1n, matched: 1n }),
+      [...args, '--until', '2026-02-01', '--tenant', 'acme', '--bundle-hash', 'h', '--personality-hash', 'p']
+        .concat(['--caller', 'c', '--label', 'service=chat']),
+    );
+    assert.deepEqual(calls[0], {
+      method: 'ReplayReceipts',
+      request: {
+        tenant: 'acme',
+        bundleId: 'welcome',
+        bundleHash: 'h',
+        personalityHash: 'p',
+        caller: 'c',
+        labels: { service: 'chat' },
+        startTime: '2026-01-31T00:00:00Z',
+        endTime: '2026-02-01T00:00:00Z',
+      },
+    });
+  });
+
+  it('names what did not match as it comes, and sums up', async () => {
+    const counts = { total: 10n, replayed: 10n, matched: 7n, mismatched: 1n, inputMissing: 1n, rendererUnknown: 1n };
+    const { calls, ...outcome } = await runAgainst(
+      answering(
+        { total: 10n, replayed: 4n, matched: 3n, mismatched: 1n, deviations: [MISMATCHED] },
+        { ...counts, deviations: [MISSING, UNKNOWN] },
+      ),
+      args,
+    );
+    assert.equal(calls.length, 1);
+    assert.deepEqual(outcome, {
+      exitCode: 1,
+      stdout: `0197-a MISMATCH expected aaaa actual bbbb
+0197-b INPUT_MISSING variables placeholders
+0197-c RENDERER_UNKNOWN renderer_version 9
+replayed          10
+matched           7
+mismatched        1
+input_missing     1
+renderer_unknown  1
+`,
+      stderr: '',
+    });
+  });
+
+  for (const [what, exitCode, counts] of [
+    ['all matched', 0, { matched: 3n }],
+    ['any mismatched', 1, { mismatched: 1n, inputMissing: 1n, rendererUnknown: 1n }],
+    ['inputs are missing', 3, { matched: 1n, inputMissing: 1n, rendererUnknown: 1n }],
+    ['a renderer is unknown', 4, { matched: 2n, rendererUnknown: 1n }],
+  ] as const) {
+    it(`ends with ${exitCode} if ${what}`, async () => {
+      const outcome = await runAgainst(answering({ total: 3n, replayed: 3n, ...counts }), args);
+      assert.equal(outcome.exitCode, exitCode);
+    });
+  }
+
+  it('says that there was nothing to replay', async () => {
+    const { exitCode, stderr } = await runAgainst(answering({}), args);
+    assert.deepEqual([exitCode, stderr], [0, 'no receipt is like that: nothing was replayed\n']);
+  });
+
+  it('says that not all are named', async () => {
+    const last = { total: 2_000n, replayed: 2_000n, mismatched: 2_000n, deviations: [MISMATCHED] };
+    const { stderr } = await runAgainst(answering(last), args);
+    assert.equal(stderr, 'Not all that did not match are named: only the first of each outcome.\n');
+  });
+
+  it('a person sees a bar, and lines that make it way', async () => {
+    const message = { total: 4n, replayed: 1n, mismatched: 1n, deviations: [MISMATCHED] };
+    const { stdout, stderr } = await runAgainst(answering(message), args, { interactive: true });
+    assert.match(stderr, /replaying \[=+-+\] 25% 1\/4/);
+    assert.match(stdout, /^0197-a MISMATCH/);
+  });
+
+  it('--json prints the last message with all that did not match', async () => {
+    const { stdout, exitCode } = await runAgainst(
+      answering(
+        { total: 2n, replayed: 1n, mismatched: 1n, deviations: [MISMATCHED] },
+        { total: 2n, replayed: 2n, mismatched: 1n, inputMissing: 1n, deviations: [MISSING] },
+      ),
+      [...args, '--json'],
+    );
+    assert.equal(exitCode, 1);
+    const { deviations, ...counts } = JSON.parse(stdout) as { deviations: { renderId: string }[] };
+    assert.deepEqual(counts, { total: '2', replayed: '2', mismatched: '1', inputMissing: '1' });
+    assert.deepEqual(deviations.map(({ renderId }) => renderId), ['0197-a', '0197-b']);
+  });
+
+  it('may take an hour', async () => {
+    let timeout: number | undefined;
+    const script: Script = {
+      audit: {
+        async *replayReceipts(_request: unknown, context: HandlerContext) {
+          timeout = context.timeoutMs();
+          yield { total: 1n };
+        },
+      },
+    };
+    await runAgainst(script, args);
+    assert.ok(timeout! > 3_500_000, String(timeout));
+  });
+
+  for (const [words, message] of [
+    [[], 'error: which receipts? Name one by its render_id, or many with --since, --bundle and the like\n'],
+    [['--tenant', 'acme', '--var', 'a=1'], 'error: --var gives values to one render: name its render_id\n'],
+    [['0197', '--since', '2026-01-31'], 'error: --since names many receipts: it does not go with a render_id\n'],
+  ] as const) {
+    it(`platen audit replay ${words.join(' ')} is a wrong command line`, async () => {
+      const { exitCode, stderr, calls } = await runAgainst({}, ['audit', 'replay', ...words]);
+      assert.deepEqual([exitCode, stderr, calls.length], [2, message, 0]);
+    });
+  }
+});
+
+describe('Captured values can be erased: platen audit erase', () => {
+  const args = ['audit', 'erase', '--label', 'user=u-1', '--caller', 'c', '--since', '2026-01-31'];
+  const erasing = { audit: { eraseInputs: () => ({ erased: 12n, seq: 30n }) } };
+
+  it('--yes erases at once', async () => {
+    const { calls, ...outcome } = await runAgainst(
+      erasing,
+      [...args, '--until', '2026-02-01', '--tenant', 'acme', '--request-id', 'r-1', '--yes'],
+    );
+    assert.deepEqual(calls[0], {
+      method: 'EraseInputs',
+      request: {
+        tenant: 'acme',
+        caller: 'c',
+        labels: { user: 'u-1' },
+        startTime: '2026-01-31T00:00:00Z',
+        endTime: '2026-02-01T00:00:00Z',
+        requestId: 'r-1',
+      },
+    });
+    assert.deepEqual(outcome, { exitCode: 0, stdout: 'erased the values of 12 renders (seq 30)\n', stderr: '' });
+  });
+
+  for (const answer of ['y\n', 'Yes\n']) {
+    it(`asks a person, and erases on ${JSON.stringify(answer)}`, async () => {
+      const circumstances = { interactive: true, stdin: answer };
+      const { calls, ...outcome } = await runAgainst(erasing, [...args, '--tenant', 'acme'], circumstances);
+      assert.equal(calls.length, 1);
+      assert.deepEqual(outcome, {
+        exitCode: 0,
+        stdout: 'erased the values of 12 renders (seq 30)\n',
+        stderr:
+          'Erases for ever the values that were captured of all renders with label user=u-1, of caller c, ' +
+          'of tenant acme, from 2026-01-31T00:00:00.000Z on, up to now.\nGo on? [y/N] ',
+      });
+    });
+  }
+
+  for (const answer of ['\n', 'no\n', 'yesterday\n', 'y e s', '']) {
+    it(`erases nothing on ${JSON.stringify(answer)}`, async () => {
+      const { calls, exitCode, stdout, stderr } = await runAgainst(
+        erasing,
+        ['audit', 'erase', '--until', '2026-01-31'],
+        { interactive: true, stdin: answer },
+      );
+      assert.deepEqual([calls.length, exitCode, stdout], [0, 1, '']);
+      assert.equal(
+        stderr,
+        'Erases for ever the values that were captured of all renders before 2026-01-31T00:00:00.000Z.\n' +
+          'Go on? [y/N] Nothing was erased.\n',
+      );
+    });
+  }
+
+  it('without a terminal somebody has to say --yes', async () => {
+    const { calls, exitCode, stderr } = await runAgainst(erasing, args, { stdin: 'y\n' });
+    assert.deepEqual([calls.length, exitCode], [0, 2]);
+    assert.equal(stderr, 'error: nobody is there to be asked; --yes says that it is meant\n');
+  });
+
+  it('needs more than a tenant', async () => {
+    const { calls, exitCode, stderr } = await runAgainst(erasing, ['audit', 'erase', '--tenant', 'acme', '--yes']);
+    assert.deepEqual([calls.length, exitCode], [0, 2]);
+    assert.equal(stderr, 'error: which renders? Name them with --label, --caller, --since or --until\n');
+  });
+
+  it('may take an hour', async () => {
+    let timeout: number | undefined;
+    const eraseInputs = (_request: unknown, context: HandlerContext) => {
+      timeout = context.timeoutMs();
+      return { erased: 1n };
+    };
+    await runAgainst({ audit: { eraseInputs } }, [...args, '--yes']);
+    assert.ok(timeout! > 3_500_000, String(timeout));
   });
 });

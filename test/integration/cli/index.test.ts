@@ -56,6 +56,13 @@ const EVERYTHING: Script = {
     listReceipts: () => ({ receipts: [{ tenant: 'acme' }] }),
     getReceipt: () => ({ receipt: { tenant: 'acme' } }),
     replay: () => ({ outcome: 1 }),
+    eraseInputs: () => ({ erased: 1n, seq: 9n }),
+    async *replayReceipts() {
+      yield { total: 1n, replayed: 1n, matched: 1n };
+    },
+    async *verifyAudit() {
+      yield { part: 3, result: { intact: true } };
+    },
   },
 };
 
@@ -72,6 +79,8 @@ const COMMANDS = [
   'template versions hello',
   'template show-version hello 1.0.0',
   'template archive hello --edit-version 1',
+  'template history hello',
+  'template restore hello --version 1.0.0',
   'bundle create welcome --type GREETING --file -',
   'bundle get welcome',
   'bundle list',
@@ -82,6 +91,8 @@ const COMMANDS = [
   'bundle export welcome --version 1.0.0',
   'bundle check welcome --version 1.0.0',
   'bundle archive welcome --edit-version 1',
+  'bundle history welcome',
+  'bundle restore welcome --version 1.0.0',
   'bundle activate welcome --type GREETING',
   'bundle deactivate --type GREETING',
   'bundle activations',
@@ -97,7 +108,13 @@ const COMMANDS = [
   'audit receipts',
   'audit receipt 0197',
   'audit replay 0197',
+  'audit replay --tenant acme',
+  'audit verify',
+  'audit erase --caller c --yes',
 ];
+
+/** A command that writes a file; its own tests show its JSON. */
+const WRITES_A_FILE = 'audit checkpoint';
 
 describe('Every command speaks JSON', () => {
   for (const command of COMMANDS) {
@@ -122,7 +139,7 @@ describe('Every command speaks JSON', () => {
         : command.commands.map((child) => `${command.name()} ${child.name()}`),
     );
     for (const name of names) {
-      assert.ok(COMMANDS.some((command) => `${command} `.startsWith(`${name} `)), name);
+      assert.ok([...COMMANDS, WRITES_A_FILE].some((command) => `${command} `.startsWith(`${name} `)), name);
     }
   });
 });
@@ -209,6 +226,7 @@ describe('Errors print the reason and every violation', () => {
     [['render', '--label', '=x'], "argument '=x' is invalid. It must have the form name=value."],
     [['bundle', 'list', '--page-size', '-1'], "argument '-1' is invalid. It must be a whole number, "],
     [['bundle', 'list', '--page-size', '2147483648'], 'It must be a whole number, at most 2147483647.'],
+    [['audit', 'changes', '--limit', '0'], "argument '0' is invalid. It must be at least 1."],
     [['audit', 'change', '1e3'], "value '1e3' is invalid for argument 'seq'. It must be a whole number"],
   ] as const) {
     it(`platen ${args.join(' ')} is a wrong command line`, async () => {
@@ -240,7 +258,8 @@ describe('Errors print the reason and every violation', () => {
 
   it('--help names the values that an option may have', async () => {
     const { stdout } = await runCommand(['audit', 'changes', '--help']);
-    assert.match(stdout.replaceAll(/\s+/g, ' '), /\(choices: "TENANT", "TEMPLATE", "BUNDLE", "ACTIVATION"\)/);
+    const choices = /\(choices: "TENANT", "TEMPLATE", "BUNDLE", "ACTIVATION", "RECEIPT"\)/;
+    assert.match(stdout.replaceAll(/\s+/g, ' '), choices);
   });
 
   describe('a reader that closes its pipe early', () => {

@@ -4,14 +4,16 @@ import { ACTOR, TENANT, at } from '../../support/cli/answers.ts';
 import { runAgainst } from '../../support/cli/run-command.ts';
 import { refusal } from '../../support/cli/scripted-server.ts';
 
-const FILE = 'display_name: Acme\nparent: default\ncapture_policy: FULL\nvariables: { tone: warm, zip: "0123" }\n';
+const FILE =
+  'display_name: Acme\nparent: default\ncapture_policy: FULL\nreceipt_retention_days: 30\n' +
+  'variables: { tone: warm, zip: "0123" }\n';
 
 describe('Commands cover the services: platen tenant', () => {
   it('create takes flags', async () => {
     const { calls, ...outcome } = await runAgainst(
       { tenants: { createTenant: () => ({ tenant: { ...TENANT, editVersion: 1 }, seq: 9n }) } },
       ['tenant', 'create', 'acme', '--parent', 'group', '--display-name', 'Acme', '--var', 'tone=warm']
-        .concat(['--var', 'n=[1]', '--capture', 'HASH_ONLY', '--request-id', 'r-1']),
+        .concat(['--var', 'n=[1]', '--capture', 'HASH_ONLY', '--receipt-retention-days', '90', '--request-id', 'r-1']),
     );
     assert.deepEqual(outcome, { exitCode: 0, stdout: 'created tenant acme (edit_version 1, seq 9)\n', stderr: '' });
     assert.deepEqual(calls[0]!.request, {
@@ -20,6 +22,7 @@ describe('Commands cover the services: platen tenant', () => {
       displayName: 'Acme',
       variables: { tone: 'warm', n: [1] },
       capturePolicy: 'CAPTURE_POLICY_HASH_ONLY',
+      receiptRetentionDays: 90,
       requestId: 'r-1',
     });
   });
@@ -37,6 +40,7 @@ describe('Commands cover the services: platen tenant', () => {
       displayName: 'Acme Inc',
       variables: { tone: 'cool', zip: '0123' },
       capturePolicy: 'CAPTURE_POLICY_FULL',
+      receiptRetentionDays: 30,
     });
   });
 
@@ -59,13 +63,22 @@ updated        2026-01-31T08:05:00.000Z by ${ACTOR}
     });
   });
 
+  it('get prints for how long receipts are kept', async () => {
+    const { stdout } = await runAgainst(
+      { tenants: { getTenant: () => ({ tenant: { ...TENANT, receiptRetentionDays: 90 } }) } },
+      ['tenant', 'get', 'acme'],
+    );
+    assert.match(stdout, /^receipt_retention_days: 90$/m);
+  });
+
   it('get without an id asks for the root', async () => {
     const { calls } = await runAgainst({ tenants: { getTenant: () => ({ tenant: TENANT }) } }, ['tenant', 'get']);
     assert.deepEqual(calls[0]!.request, {});
   });
 
   it('list is a table, a page at a time', async () => {
-    const tenants = [TENANT, { ...TENANT, tenant: 'default', parent: '', displayName: '', capturePolicy: 1 }];
+    const root = { tenant: 'default', parent: '', displayName: '', capturePolicy: 1, receiptRetentionDays: 90 };
+    const tenants = [TENANT, { ...TENANT, ...root }];
     const { calls, ...outcome } = await runAgainst(
       { tenants: { listTenants: () => ({ tenants, nextPageToken: 'abc=' }) } },
       ['tenant', 'list', '--page-size', '2', '--page-token', 'xyz'],
@@ -73,9 +86,9 @@ updated        2026-01-31T08:05:00.000Z by ${ACTOR}
     assert.deepEqual(calls[0]!.request, { pageSize: 2, pageToken: 'xyz' });
     assert.deepEqual(outcome, {
       exitCode: 0,
-      stdout: `TENANT   PARENT   NAME  CAPTURE    EDIT_VERSION  UPDATED                   BY
-acme     default  Acme  VARIABLES  3             2026-01-31T08:05:00.000Z  ${ACTOR}
-default                 FULL       3             2026-01-31T08:05:00.000Z  ${ACTOR}
+      stdout: `TENANT   PARENT   NAME  CAPTURE    RETENTION_DAYS  EDIT_VERSION  UPDATED                   BY
+acme     default  Acme  VARIABLES                  3             2026-01-31T08:05:00.000Z  ${ACTOR}
+default                 FULL       90              3             2026-01-31T08:05:00.000Z  ${ACTOR}
 `,
       stderr: 'more: repeat with --page-token abc=\n',
     });

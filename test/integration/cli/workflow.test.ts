@@ -208,6 +208,41 @@ describe('Commands cover the services: a working day', () => {
     });
   });
 
+  describe('A former draft is brought back: with the hash that it had', () => {
+    const drafts = async (kind: string, name: string): Promise<{ seq: string; afterHash: string }[]> => {
+      const { changes } = JSON.parse(await works(`${kind} history ${name} --json`)) as {
+        changes: { seq: string; afterHash: string }[];
+      };
+      return changes;
+    };
+    const bringsBack = async (kind: string, name: string, another: string): Promise<void> => {
+      const hash = (): Promise<string> => field(`${kind} get ${name}`, `${kind}.draftHash`);
+      const [former] = await drafts(kind, name);
+      const editVersion = Number(await field(`${kind} get ${name}`, `${kind}.editVersion`));
+      await works(`${kind} update ${name} --file - --edit-version ${editVersion}`, another);
+      assert.notEqual(await hash(), former!.afterHash);
+      await works(`${kind} restore ${name} --seq ${former!.seq}`);
+      assert.equal(await hash(), former!.afterHash);
+      assert.match(await works(`${kind} restore ${name} --seq ${former!.seq}`), /: nothing to do\n$/);
+      const [latest, , first] = await drafts(kind, name);
+      assert.deepEqual([latest!.afterHash, first!.afterHash], [former!.afterHash, former!.afterHash]);
+    };
+
+    for (const template of ['t0', 't1', 't2', 't3', 't4', 't5']) {
+      it(`of template ${template}`, () => bringsBack('template', `${template} --tenant trip`, 'Another {user}'));
+    }
+
+    it('of a bundle', () =>
+      bringsBack('bundle', 'b --tenant trip', 'sections: [{ template: t1, version: ^1.0.0, role: USER }]'));
+
+    it('from a published version', async () => {
+      await works('template update t2 --tenant trip --file - --edit-version 4', 'Another {user}');
+      await works('template restore t2 --tenant trip --version 1.0.0');
+      const hash = await field('template get t2 --tenant trip', 'template.draftHash');
+      assert.equal(hash, await field('template show-version t2 1.0.0 --tenant trip', 'version.documentHash'));
+    });
+  });
+
   it('a reader of standard output may close it early, as head does', async () => {
     const child = spawn(process.execPath, ['src/main.ts', 'template', 'get', 'hello', '--tenant', 'acme'], {
       env: { ...process.env, PLATEN_SERVER: `http://${platen.grpcAddress}` },
@@ -218,6 +253,15 @@ describe('Commands cover the services: a working day', () => {
     assert.match(stderr.join(''), /^template +acme\/hello\n/);
     assert.doesNotMatch(stderr.join(''), /EPIPE/);
     assert.equal(exitCode, 0);
+  });
+
+  it('the whole trail can be exported, whatever fits on a page', async () => {
+    const lines = (await works('audit changes --format jsonl --page-size 7')).trimEnd().split('\n');
+    const seqs = lines.map((line) => Number((JSON.parse(line) as { seq: string }).seq));
+    assert.deepEqual(seqs, Array.from({ length: seqs[0]! }, (_, i) => seqs[0]! - i));
+    const [header, ...records] = (await works('audit receipts --format csv')).trimEnd().split('\r\n');
+    assert.match(header!, /^render_id,time,/);
+    assert.ok(records.length > 0);
   });
 
   it('the trail tells it all', async () => {

@@ -17,7 +17,7 @@ import {
   type ServerReflectionResponse,
   ServerReflectionResponseSchema,
 } from '../../../gen/grpc/reflection/v1/reflection_pb.js';
-import { TestServer } from '../../support/rpc-server.ts';
+import { TestServer, fakeAudit, fakeServices } from '../../support/rpc-server.ts';
 
 type Ask = ServerReflectionRequest['messageRequest'];
 
@@ -30,7 +30,7 @@ describe('Reflection serves the whole descriptor set', () => {
   let client: Client;
 
   before(async () => {
-    server = await TestServer.start();
+    server = await TestServer.start([...fakeServices(), fakeAudit({})]);
     client = new Client(server.addresses.grpcAddress, credentials.createInsecure());
   });
   after(() => {
@@ -67,6 +67,7 @@ describe('Reflection serves the whole descriptor set', () => {
     'grpc.health.v1.Health',
     'grpc.reflection.v1.ServerReflection',
     'grpc.reflection.v1alpha.ServerReflection',
+    'platen.v1.AuditService',
     'platen.v1.RenderService',
     'platen.v1.TenantService',
   ];
@@ -88,6 +89,7 @@ describe('Reflection serves the whole descriptor set', () => {
     ['platen.v1.RenderRequest', 'platen/v1/render_service.proto'],
     ['platen.v1.RenderRequest.tenant', 'platen/v1/render_service.proto'],
     ['platen.v1.RenderRequest.target', 'platen/v1/render_service.proto'],
+    ['platen.v1.AuditService.VerifyAudit', 'platen/v1/audit_service.proto'],
     ['platen.v1.PromptType', 'platen/v1/resources.proto'],
     ['platen.v1.PROMPT_TYPE_GREETING', 'platen/v1/resources.proto'],
     ['platen.v1.ErrorReason', 'platen/v1/errors.proto'],
@@ -108,6 +110,12 @@ describe('Reflection serves the whole descriptor set', () => {
       assert.equal(files[0]?.name, file);
     });
   }
+
+  it('tells which methods answer with a stream', async () => {
+    const [file] = await filesFor({ case: 'fileContainingSymbol', value: 'platen.v1.AuditService' });
+    const streams = file?.service[0]?.method.filter(({ serverStreaming }) => serverStreaming);
+    assert.deepEqual(streams?.map(({ name }) => name), ['ReplayReceipts', 'VerifyAudit']);
+  });
 
   it('sends all that a file imports with it', async () => {
     const files = await filesFor({ case: 'fileByFilename', value: 'platen/v1/render_service.proto' });

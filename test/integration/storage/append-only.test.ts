@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { PreconditionFailed } from '../../../src/domain/errors.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { driverCode } from '../../../src/storage/errors.ts';
-import { PostgresReceipts } from '../../../src/storage/receipts.ts';
 import { asOwner } from '../../support/postgres.ts';
+import { drain, openChain } from '../../support/storage/chain.ts';
 import {
   bundleVersion,
   changeEntry,
@@ -28,12 +28,13 @@ const APPEND_ONLY: Record<string, string> = {
   [`receipt_${SUFFIX}`]: 'caller',
   receipt_stray: 'caller',
   receipt_batch: 'root',
+  erasure: 'caller',
 };
 
 let registry: Registry;
 
 /** A registry with a row in each table. */
-async function fill({ write, database }: Registry): Promise<void> {
+async function fill({ write, test }: Registry): Promise<void> {
   const hello = draftRecord('hello');
   const version = bundleVersion('hello', '1.0.0', {
     pins: [{ tenant: 'default', templateId: 'hello', version: '1.0.0' }],
@@ -58,10 +59,15 @@ async function fill({ write, database }: Registry): Promise<void> {
       createTime: TIME,
       createActor: 'admin',
     });
+    await tx.insertErasure(
+      seq,
+      { tenant: '', caller: 'x', labels: {}, startTime: undefined, endTime: undefined },
+      tx.time,
+    );
   });
-  const receipts = new PostgresReceipts(database, { timeoutMs: 10_000, queueMax: 10 }, () => new Date());
-  await receipts.write(receiptRecord(new Date()), { variables: {} }, Infinity);
-  await receipts.write(receiptRecord(TIME), { variables: {} }, Infinity);
+  const chain = openChain(test);
+  await drain(chain, [receiptRecord(new Date()), receiptRecord(TIME)], { variables: {} });
+  await chain.close();
 }
 
 function useRegistry(): void {

@@ -2,18 +2,33 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
+import { Migrator } from '@mikro-orm/migrations';
+import { MikroORM } from '@mikro-orm/postgresql';
+import {
+  batchHash,
+  batchRoot,
+  CHAIN_ORIGIN,
+  dayOf,
+  labelsText,
+  receiptHash,
+} from '../../../src/audit/hash-chain.ts';
 import { Unavailable } from '../../../src/domain/errors.ts';
+import { databaseName } from '../../../src/storage/database.ts';
 import { domainError } from '../../../src/storage/errors.ts';
 import { migrate, pendingMigrations } from '../../../src/storage/migrate.ts';
 import { MIGRATIONS } from '../../../src/storage/migrations/index.ts';
-import { maintenanceUrl, openSession, type Session } from '../../../src/storage/session.ts';
+import { PostgresStores } from '../../../src/storage/postgres-stores.ts';
+import { connectionOptions, maintenanceUrl, openSession, type Session } from '../../../src/storage/session.ts';
 import { DatabaseProxy } from '../../support/database-proxy.ts';
 import { asOwner, createEmptyDatabase, type TestDatabase } from '../../support/postgres.ts';
+import { assertChainIntact, drain, noon, openChain, suffixOf } from '../../support/storage/chain.ts';
+import { receiptRecord } from '../../support/storage/records.ts';
 import { openServerDatabase } from '../../support/storage/registry.ts';
 import { until } from '../../support/until.ts';
 
 const MIGRATE = new URL('../../support/storage/migrate-process.ts', import.meta.url).pathname;
 const NAMES = MIGRATIONS.map(({ name }) => name);
+const HASH = 'a'.repeat(64);
 const GIVEN_UP = new Error('given up');
 
 function migrateInProcess(ownerUrl: string, serverUrl: string): Promise<unknown> {
@@ -190,5 +205,119 @@ describe('The server role owns no table', () => {
     await migrate(test.ownerUrl, test.serverUrl);
     await asOwner(test, `grant all on schema public to ${role}_owner; grant all on platen_migration to ${role}_owner`);
     await assert.rejects(migrate(as(`${role}_owner`), as(role)), new RegExp(`GRANT platen_server TO ${role}`));
+  });
+});
+
+describe('Receipts lie in partitions of their day', () => {
+  let test: TestDatabase;
+  /** Of days with a partition, and without. */
+  const records = [-30, -1, 0, 0, 3, 40].map((days) =>
+    receiptRecord(noon(days), { bundleHash: days === 0 ? '' : HASH, requestId: days === 3 ? 'r' : '' }),
+  );
+  const inputs = { variables: { 'né': ["it's \\ ?", null] } };
+
+  before(async () => {
+    test = await createEmptyDatabase();
+    await migrateTo(2);
+    await fill();
+    await migrate(test.ownerUrl, test.serverUrl);
+  });
+
+  after(() => test.drop());
+
+  /** Runs the first migrations only, as the release did that had no more. */
+  async function migrateTo(migrations: number): Promise<void> {
+    const orm = await MikroORM.init({
+      entities: [],
+      discovery: { warnWhenNoEntities: false },
+      dbName: databaseName(test.ownerUrl),
+      driverOptions: connectionOptions(test.ownerUrl, 'platen test', {}),
+      extensions: [Migrator],
+      migrations: {
+        tableName: 'platen_migration',
+        migrationsList: MIGRATIONS.slice(0, migrations),
+        snapshot: false,
+        silent: true,
+      },
+    });
+    await orm.migrator.up();
+    await orm.close();
+  }
+
+  /** One batch for each receipt. */
+  async function fill(): Promise<void> {
+    let prev = CHAIN_ORIGIN;
+    for (const [index, record] of records.entries()) {
+      const batch = index + 1;
+      const day = dayOf(record.renderId);
+      const hash = receiptHash(record);
+      const link = { batch, time: record.time, day, count: 1, root: batchRoot([hash]) };
+      const sql = 'select platen_ensure_receipt_partition(?) as partitioned';
+      const [row] = await asOwner<{ partitioned: boolean }>(test, sql, [day]);
+      const stray = row!.partitioned ? '' : '_stray';
+      const columns = Object.entries({ ...record, receiptHash: hash, batch, batchPos: 0 }).map(([name, value]) => [
+        name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+        name === 'labels' ? labelsText(record.labels) : value,
+      ]);
+      await asOwner(test, `insert into receipt${stray} select * from jsonb_populate_record(null::receipt, ?)`, [
+        JSON.stringify(Object.fromEntries(columns)),
+      ]);
+      const values = [record.renderId, JSON.stringify(inputs)];
+      await asOwner(test, `insert into receipt_payload${stray} values (?, ?)`, values);
+      const chainHash = batchHash(link, prev);
+      const { time, count, root } = link;
+      const columnsOfLink = [batch, day, count, root, prev, chainHash, time];
+      await asOwner(test, 'insert into receipt_batch values (?, ?, ?, ?, ?, ?, ?)', columnsOfLink);
+      await asOwner(test, 'update receipt_head set batch = ?, chain_hash = ?', [batch, chainHash]);
+      prev = chainHash;
+    }
+  }
+
+  it('every value of every receipt, in partitions and astray, and the chain over them', async () => {
+    const database = await openServerDatabase(test);
+    const { receipts } = new PostgresStores(database.access);
+    for (const record of records) {
+      const { receiptHash: hash, batch: _, ...read } = (await receipts.find(record.renderId))!;
+      assert.deepEqual(read, record);
+      assert.equal(hash, receiptHash(record));
+      assert.deepEqual(await receipts.findInputs(record.renderId), inputs);
+    }
+    await database.close();
+    await assertChainIntact(test);
+  });
+
+  it('they are not drained again, and the chain goes on', async () => {
+    const chain = openChain(test);
+    assert.equal(await drain(chain, [...records, receiptRecord(noon())]), 1);
+    await chain.close();
+    await assertChainIntact(test);
+  });
+
+  it('they cannot be altered', async () => {
+    for (const table of ['receipt', 'receipt_stray', `receipt_${suffixOf(noon())}`]) {
+      await assert.rejects(asOwner(test, `update ${table} set caller = ''`), /append-only/);
+      await assert.rejects(asOwner(test, `truncate ${table}`), /append-only/);
+    }
+  });
+
+  it('partitions of both releases have the same columns, checks, indexes and triggers', async () => {
+    const partition = (days: number) => `receipt_${suffixOf(noon(days))}`;
+    const chain = openChain(test);
+    await chain.ensurePartitions();
+    await chain.close();
+    const shapeOf = async (table: string) => {
+      const rows = await asOwner<{ text: string }>(
+        test,
+        `select attname || ' ' || format_type(atttypid, atttypmod) || attnotnull as text
+          from pg_attribute where attrelid = '${table}'::regclass and attnum > 0 and not attisdropped
+        union all select pg_get_constraintdef(oid) from pg_constraint where conrelid = '${table}'::regclass
+        union all select pg_get_indexdef(indexrelid) from pg_index where indrelid = '${table}'::regclass
+        union all select pg_get_triggerdef(oid) from pg_trigger where tgrelid = '${table}'::regclass
+        union all select privilege_type || grantee from information_schema.table_privileges
+          where table_name = '${table}'`,
+      );
+      return rows.map(({ text }) => text.replaceAll(table, 'receipt_DAY')).toSorted();
+    };
+    assert.deepEqual(await shapeOf(partition(5)), await shapeOf(partition(0)));
   });
 });

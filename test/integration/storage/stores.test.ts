@@ -249,7 +249,16 @@ describe('Stores read what a write transaction wrote', () => {
       await tx.appendChange(changeEntry({ entityId: 'b', action: 'UPDATE' }));
       await tx.appendChange(changeEntry({ entityId: 'c', entityKind: 'BUNDLE', tenant: 'acme' }));
     });
-    const any = { tenant: '', entityKind: undefined, entityId: '', action: undefined, actor: '' };
+    const any = {
+      tenant: '',
+      entityKind: undefined,
+      entityId: '',
+      action: undefined,
+      actor: '',
+      hash: '',
+      startTime: undefined,
+      endTime: undefined,
+    };
     const seqs = async (filter: Partial<Parameters<typeof changes.list>[0]>, before = 0, limit = 10) =>
       (await changes.list({ ...any, ...filter }, before, limit)).map((change) => change.seq);
     assert.deepEqual(await seqs({}), [4, 3, 2, 1]);

@@ -3,6 +3,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { ErrorInfoSchema } from '../../../gen/google/rpc/error_details_pb.js';
 import { RenderSource, type RenderResponse } from '../../../gen/platen/v1/render_service_pb.js';
 import { AnswerLog, outcomeOf } from './answer-log.ts';
+import { isReceiptKept } from './callers.ts';
 import type { Ledger } from './ledger.ts';
 import type { Outages } from './outages.ts';
 import type { Seat } from './seat.ts';
@@ -41,6 +42,8 @@ export const DEADLINE_MS = 3_000;
 /** Judges every answer as it comes. */
 export class Judge {
   readonly answers = new AnswerLog();
+  /** The render_ids of receipts that were said to be kept. */
+  readonly receipts = new Set<string>();
   readonly #ledger: Ledger;
   readonly #outages: Outages;
   /** By channel; by revision, ascending. */
@@ -76,6 +79,8 @@ export class Judge {
       return `${seat.name} answered "${question.name}" after ${Math.round(took)} ms with ${way}`;
     };
     this.#ledger.tally(`renders answered ${RenderSource[source]}`);
+    if (isReceiptKept(answer)) this.receipts.add(answer.renderId);
+    else this.#ledger.tally('renders whose receipt was not kept');
     if (question.target.kind === 'type') this.#ledger.check('typeNeverFails', true, told);
     this.#ledger.check('inTime', took <= DEADLINE_MS, told);
     this.#ledger.check('hashMatches', sha256(answer.text) === answer.renderedHash, told);

@@ -16,6 +16,8 @@ export const INVARIANTS = {
   nothingLost: 'no acknowledged write is lost or done twice',
   serving: 'health stays SERVING',
   startsAway: 'a replica starts from Redis while the database is away',
+  receiptsKept: 'every receipt that was said to be kept is in the chain, once',
+  trailFits: 'documents, changes and receipts are what their chains say',
 } as const;
 
 export type Invariant = keyof typeof INVARIANTS;

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { TestRedis } from '../redis-server.ts';
 import type { RenderInit } from '../rendering.ts';
@@ -5,6 +8,7 @@ import { Arena } from './arena.ts';
 import type { Fault } from './faults.ts';
 import { CHANGES, checkHistory, type ChangeRow } from './history.ts';
 import { Judge } from './judge.ts';
+import { keptReceipts } from './kept-receipts.ts';
 import { Ledger } from './ledger.ts';
 import { Outages } from './outages.ts';
 import { OwnPostgres } from './own-postgres.ts';
@@ -53,9 +57,11 @@ export async function runChaos({ seed, redis, faults, say, stop }: ChaosPlan): P
   const lag = monitorEventLoopDelay({ resolution: 5 });
 
   const postgres = await OwnPostgres.start();
+  const journal = await mkdtemp(join(tmpdir(), 'platen-journal-'));
   const settings = {
     PLATEN_DATABASE_URL: postgres.serverUrl,
     PLATEN_DATABASE_OWNER_URL: postgres.ownerUrl,
+    PLATEN_AUDIT_JOURNAL_DIR: journal,
     ...(redis && { PLATEN_REDIS_URL: redis.url, PLATEN_REDIS_PREFIX: 'chaos:' }),
   };
   let serving = false;
@@ -91,6 +97,7 @@ export async function runChaos({ seed, redis, faults, say, stop }: ChaosPlan): P
     lag.disable();
     ledger.tally('longest turn of the callers themselves, ms', Math.round(lag.max / 1e6));
     await sameAsFresh(arena, ledger);
+    await receiptsKept(arena, judge, ledger);
     const written = writers.flatMap(({ records }) => records);
     checkHistory(await postgres.query<ChangeRow>(CHANGES), judge.answers, QUESTIONS, written, ledger);
     await arena.leave();
@@ -98,7 +105,17 @@ export async function runChaos({ seed, redis, faults, say, stop }: ChaosPlan): P
   } finally {
     await arena.clear();
     await postgres.stop();
+    await rm(journal, { recursive: true, force: true });
   }
+}
+
+/** Whether the receipts of all replicas, those killed included, are in the chain, and the trail fits. */
+async function receiptsKept({ postgres, replicas }: Arena, { receipts }: Judge, ledger: Ledger): Promise<void> {
+  const { missing, doubled, findings, verified } = await keptReceipts(postgres, replicas[0]!.clients, receipts);
+  const lost = () => `${missing.length} of ${receipts.size} are missing, ${doubled.length} are there more than once`;
+  ledger.check('receiptsKept', missing.length + doubled.length === 0, lost);
+  ledger.check('trailFits', findings.length === 0 && verified >= receipts.size, () => findings.join('; '));
+  ledger.tally('receipts verified', verified);
 }
 
 /** Whether every replica answers every question as one does that loads everything anew. */

@@ -1,5 +1,6 @@
+import { Readable } from 'node:stream';
 import { addClientCommands, newProgram, runProgram } from '../../../src/cli/index.ts';
-import type { Terminal } from '../../../src/cli/terminal.ts';
+import type { Input, Output, Terminal } from '../../../src/cli/terminal.ts';
 import { startScriptedServer, type Call, type Script } from './scripted-server.ts';
 
 /** How a command is run. */
@@ -8,6 +9,10 @@ export interface Circumstances {
   readonly env?: Readonly<Record<string, string>>;
   /** Whether standard output is a terminal. */
   readonly tty?: boolean;
+  /** Whether standard input and standard error are a terminal. */
+  readonly interactive?: boolean;
+  /** Standard output, if it is to do anything but keep what is written. */
+  readonly stdout?: Output;
 }
 
 /** What a command did. */
@@ -19,8 +24,14 @@ export interface Outcome {
 
 /** Runs `platen` in this process with the words after it. */
 export async function runCommand(args: readonly string[], circumstances: Circumstances = {}): Promise<Outcome> {
-  const [stdout, stderr] = [sink(circumstances.tty === true), sink(false)];
-  const terminal: Terminal = { stdin: input(circumstances.stdin ?? ''), stdout, stderr, env: circumstances.env ?? {} };
+  const interactive = circumstances.interactive === true;
+  const [stdout, stderr] = [sink(circumstances.tty === true), sink(interactive)];
+  const terminal: Terminal = {
+    stdin: input(circumstances.stdin ?? '', interactive),
+    stdout: circumstances.stdout ?? stdout,
+    stderr,
+    env: circumstances.env ?? {},
+  };
   const program = newProgram(terminal);
   addClientCommands(program, terminal);
   await runProgram(program, args, terminal);
@@ -42,11 +53,15 @@ export async function runAgainst(
   }
 }
 
-function sink(isTTY: boolean): { write(text: string): void; isTTY: boolean; text(): string } {
+function sink(isTTY: boolean): Output & { text(): string } {
   const parts: string[] = [];
-  return { write: (text) => void parts.push(text), isTTY, text: () => parts.join('') };
+  const write: Output['write'] = (text, done) => {
+    parts.push(text);
+    done?.();
+  };
+  return { write, isTTY, text: () => parts.join('') };
 }
 
-async function* input(text: string): AsyncGenerator<Uint8Array> {
-  yield Buffer.from(text, 'utf8');
+function input(text: string, isTTY: boolean): Input {
+  return Object.assign(Readable.from([Buffer.from(text, 'utf8')]), { isTTY });
 }

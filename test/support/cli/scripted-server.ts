@@ -1,7 +1,7 @@
 import { createServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { toJson, type DescService, type JsonValue } from '@bufbuild/protobuf';
-import { Code, ConnectError, type ConnectRouter, type ServiceImpl } from '@connectrpc/connect';
+import { Code, ConnectError, type ConnectRouter, type HandlerContext, type ServiceImpl } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { ErrorInfoSchema } from '../../../gen/google/rpc/error_details_pb.js';
 import { AuditService } from '../../../gen/platen/v1/audit_service_pb.js';
@@ -70,6 +70,8 @@ export function notFound(): never {
   throw refusal(Code.NotFound, 'RESOURCE_NOT_FOUND', 'it does not exist');
 }
 
+type Answer = (request: never, context: HandlerContext) => unknown;
+
 function register<S extends DescService>(
   router: ConnectRouter,
   calls: Call[],
@@ -77,11 +79,11 @@ function register<S extends DescService>(
   implementation: Partial<ServiceImpl<S>> | undefined,
 ): void {
   const recorded = service.methods.flatMap((method) => {
-    const answer = implementation?.[method.localName as keyof S['method']] as ((request: never) => unknown) | undefined;
+    const answer = implementation?.[method.localName as keyof S['method']] as Answer | undefined;
     if (answer === undefined) return [];
-    const record = (request: never): unknown => {
+    const record: Answer = (request, context) => {
       calls.push({ method: method.name, request: toJson(method.input, request) });
-      return answer(request);
+      return answer(request, context);
     };
     return [[method.localName, record] as const];
   });

@@ -7,7 +7,7 @@ import type { PinCandidate, RouteMap } from '../../../src/domain/route-map.ts';
 import { RouteFeed, type OpenChangeLog } from '../../../src/routing/route-feed.ts';
 import type { RenderTarget } from '../../../src/services/render-input.ts';
 import { RendererService, type RenderResult } from '../../../src/services/renderer-service.ts';
-import type { ReceiptRecord } from '../../../src/services/stores.ts';
+import type { ReceiptRecord } from '../../../src/services/trail.ts';
 import { markedPrompts } from './marked-prompts.ts';
 import { follows, type Point, type RegistryHistory } from './registry-history.ts';
 import { answerTo, capturePolicyOf, isKnown, versionsOf, type Ask } from './registry-model.ts';
@@ -126,7 +126,8 @@ export class SimulatedReplica {
       versions: { find: (...wanted) => this.#version(...wanted) },
       lastPointers: { find: () => Promise.resolve(undefined) },
       receipts: { write: (receipt) => Promise.resolve(void this.#receipts.set(receipt.renderId, receipt)) },
-      observer: { rendered: ignore, fellBack: ignore, receiptLost: ignore },
+      receiptPolicy: 'serve',
+      observer: { rendered: ignore, fellBack: ignore, receiptLost: ignore, receiptLate: ignore },
       clock: { now, monotonic: now, id: () => String((renders += 1)) },
     });
     const started = this.#feed.start().catch((error: Error) => assert(this.#stopped, error));

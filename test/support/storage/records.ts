@@ -2,12 +2,11 @@ import { documentOf, type Document } from '../../../src/domain/document.ts';
 import { tenantDocument } from '../../../src/domain/tenant.ts';
 import type {
   BundleVersionRecord,
-  ChangeEntry,
   DraftRecord,
-  ReceiptRecord,
   TemplateVersionRecord,
   TenantRecord,
 } from '../../../src/services/stores.ts';
+import type { ChangeEntry, ReceiptRecord } from '../../../src/services/trail.ts';
 
 export const TIME = new Date('2026-03-01T12:00:00.123Z');
 
@@ -15,6 +14,7 @@ export function tenantRecord(tenant: string, changes: Partial<TenantRecord> = {}
   const content = { parent: 'default', displayName: '', variables: {}, capturePolicy: 'FULL' as const };
   return {
     ...content,
+    receiptRetentionDays: 0,
     tenant,
     editVersion: 1,
     documentHash: tenantDocument(content).hash,

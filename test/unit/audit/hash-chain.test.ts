@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { batchHash, batchRoot, CHAIN_ORIGIN, changeHash, receiptHash } from '../../../src/audit/hash-chain.ts';
+import canonicalize from 'canonicalize';
+import fc from 'fast-check';
+import {
+  batchHash,
+  batchRoot,
+  CHAIN_ORIGIN,
+  changeHash,
+  dayOf,
+  labelsText,
+  receiptHash,
+} from '../../../src/audit/hash-chain.ts';
+import type { ReceiptRecord } from '../../../src/services/trail.ts';
 import { changeEntry, receiptRecord } from '../../support/storage/records.ts';
 
 const TIME = new Date('2026-03-01T12:00:00.120Z');
@@ -60,6 +71,44 @@ describe('Receipts are chained in batches of one day', () => {
     });
     hashes.push(receiptHash(record));
     assert.equal(new Set(hashes).size, 28);
+  });
+
+  it('a receipt is hashed as its canonical entry (RFC 8785), whatever it holds', () => {
+    const marks = fc.constantFrom('', '"', '\\', '\u2028', '1', '10');
+    const text = fc.oneof(marks, fc.string({ unit: 'binary' }));
+    const number = fc.oneof(fc.nat(), fc.maxSafeInteger(), fc.double({ noNaN: true, noDefaultInfinity: true }));
+    const labels = fc.dictionary(fc.oneof(text, fc.nat().map(String)), text);
+    const columns = Object.entries(receiptRecord(TIME)).map(([name, value]) => [
+      name,
+      typeof value === 'string' ? text : number,
+    ]);
+    const time = fc.date({ noInvalidDate: true });
+    const records: fc.Arbitrary<ReceiptRecord> = fc.record({ ...Object.fromEntries(columns), time, labels });
+    const property = fc.property(records, (record) => {
+      const named = Object.entries(record).map(([name, value]) => [
+        name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+        value instanceof Date ? value.toISOString() : (value as unknown),
+      ]);
+      const entry = canonicalize(Object.fromEntries(named.filter(([, value]) => value !== '')))!;
+      assert.equal(receiptHash(record), sha256(entry));
+      assert.equal(labelsText(record.labels), canonicalize(record.labels));
+    });
+    fc.assert(property, { numRuns: 500 });
+  });
+
+  it('text that is not well-formed Unicode has no hash', () => {
+    for (const bad of [{ caller: 'a\ud800' }, { labels: { '\udc00': 'a' } }, { labels: { a: '\udc00' } }]) {
+      assert.throws(() => receiptHash(receiptRecord(TIME, bad)), Error);
+    }
+  });
+
+  it('the day of a receipt is that of the time in its id, in UTC', () => {
+    const id = (milliseconds: number) =>
+      `${milliseconds.toString(16).padStart(12, '0').replace(/^.{8}/, '$&-')}-7000-8000-000000000000`;
+    assert.equal(dayOf(id(Date.parse('2026-03-01T00:00:00.000Z'))), '2026-03-01');
+    assert.equal(dayOf(id(Date.parse('2026-02-28T23:59:59.999Z'))), '2026-02-28');
+    assert.equal(dayOf(id(2 ** 48 - 1)), '10889-08-02');
+    assert.throws(() => dayOf('none'), RangeError);
   });
 
   it('a root is the hash of the concatenated bytes of the hashes', () => {

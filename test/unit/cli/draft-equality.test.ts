@@ -47,7 +47,7 @@ model_config: { b: 2, a: 1 }
     assert.ok(sameBundleDraft(bundle(required), bundle(required.replace('x, y', 'y, x'))));
   });
 
-  it('tenants with the same parent, name, variables and policy', () => {
+  it('tenants with the same parent, name, variables, policy and retention', () => {
     const file = tenant('display_name: Acme\nvariables: { a: 1 }\n');
     const held = create(TenantSchema, {
       tenant: 'acme',
@@ -59,6 +59,7 @@ model_config: { b: 2, a: 1 }
     assert.ok(sameTenant(held, file));
     assert.ok(!sameTenant({ ...held, displayName: 'Other' }, file));
     assert.ok(!sameTenant({ ...held, capturePolicy: 1 }, file));
+    assert.ok(!sameTenant({ ...held, receiptRetentionDays: 90 }, file));
     assert.ok(!sameTenant({ ...held, variables: {} }, file));
     assert.ok(!sameTenant({ ...held, parent: 'other' }, file));
   });

@@ -177,11 +177,24 @@ variables:
       );
     });
 
+    it('of a bundle leaves names in settings and schemas as they are', () => {
+      const text = documentText(
+        '{"constraints":[{"id":"a","json_schema":{"template_id":{}},"severity":"ERROR"}],' +
+          '"model_config":{"template_id":"x"},"sections":[],"type":"GREETING"}',
+      );
+      const { draft } = parseBundleFile({ name: 'x', text });
+      assert.deepEqual(draft.modelConfig, { template_id: 'x' });
+      assert.deepEqual(draft.constraints[0]!.rule.value, { template_id: {} });
+    });
+
     it('of a tenant is YAML', () => {
-      const json = '{"capture_policy":"FULL","display_name":"Acme","parent":"default","variables":{"a":null}}';
+      const json =
+        '{"capture_policy":"FULL","display_name":"Acme","parent":"default","receipt_retention_days":90,' +
+        '"variables":{"a":null}}';
       assert.equal(
         documentText(json),
-        'display_name: Acme\nparent: default\ncapture_policy: FULL\nvariables:\n  a: null\n',
+        'display_name: Acme\nparent: default\ncapture_policy: FULL\nreceipt_retention_days: 90\n' +
+          'variables:\n  a: null\n',
       );
     });
 

@@ -192,18 +192,27 @@ model_config:
   });
 
   describe('a tenant', () => {
-    it('holds parent, name, policy and variables', () => {
-      const text = 'display_name: Acme\nparent: default\ncapture_policy: FULL\nvariables: { a: 1, b: [x, null] }\n';
+    it('holds parent, name, policy, retention and variables', () => {
+      const text =
+        'display_name: Acme\nparent: default\ncapture_policy: FULL\nreceipt_retention_days: 90\n' +
+        'variables: { a: 1, b: [x, null] }\n';
       assert.deepEqual(parseTenantFile(source(text)), {
         parent: 'default',
         displayName: 'Acme',
         capturePolicy: 1,
+        receiptRetentionDays: 90,
         variables: { a: 1, b: ['x', null] },
       });
     });
 
     it('may be empty', () => {
-      assert.deepEqual(parseTenantFile(source('')), { parent: '', displayName: '', capturePolicy: 0, variables: {} });
+      assert.deepEqual(parseTenantFile(source('')), {
+        parent: '',
+        displayName: '',
+        capturePolicy: 0,
+        receiptRetentionDays: 0,
+        variables: {},
+      });
     });
   });
 
@@ -258,7 +267,7 @@ view: FULL
   describe('every problem is named with its line', () => {
     it('unknown keys, with the ones that are allowed', () => {
       assert.deepEqual(problems(() => parseTenantFile(source('parent: a\nvariable:\n  a: 1\n'))), [
-        'x:2: variable: unknown key; allowed: parent, display_name, capture_policy, variables',
+        'x:2: variable: unknown key; allowed: parent, display_name, capture_policy, receipt_retention_days, variables',
       ]);
     });
 

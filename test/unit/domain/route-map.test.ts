@@ -345,6 +345,19 @@ describe('A route can be explained', () => {
   });
 });
 
+describe('Changes apply in order', () => {
+  for (const action of ['ERASE', 'PRUNE', 'SOMETHING_OF_A_LATER_RELEASE']) {
+    it(`${action} of receipts moves no pointer`, () => {
+      const log = family();
+      const pointers = () => [log.map.resolveBundle('acme', 'hello', 'production'), log.map.scope('acme')];
+      const before = pointers();
+      log.append({ action, entityKind: 'RECEIPT', tenant: 'default', entityId: '', detail: { bundle_id: 'hello' } });
+      assert.deepEqual(pointers(), before);
+      assert.equal(log.map.chainHash, `c${log.map.seq}`);
+    });
+  }
+});
+
 describe('The tree of tenants is in the map', () => {
   it('as every tenant, and the way from each to the root', () => {
     const { map } = family();

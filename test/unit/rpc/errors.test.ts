@@ -214,6 +214,13 @@ const TABLE: Row[] = [
     detail: { RetryInfo: { retryDelay: '1s' } },
   },
   {
+    error: new Unavailable('RECEIPT_NOT_RECORDED', 'the disk is full', 1000, { render_id: '0197' }),
+    code: 'UNAVAILABLE',
+    reason: 'RECEIPT_NOT_RECORDED',
+    metadata: { render_id: '0197' },
+    detail: { RetryInfo: { retryDelay: '1s' } },
+  },
+  {
     error: new WorkTooLong('check_output', 2_000),
     code: 'RESOURCE_EXHAUSTED',
     reason: 'WORK_TOO_LONG',

@@ -5,6 +5,7 @@ import { type Document, documentOf } from '../../../src/domain/document.ts';
 import { Unavailable } from '../../../src/domain/errors.ts';
 import { RouteMap } from '../../../src/domain/route-map.ts';
 import { tenantDocument } from '../../../src/domain/tenant.ts';
+import type { ReceiptPolicy } from '../../../src/services/receipt-policy.ts';
 import type { RenderInput } from '../../../src/services/render-input.ts';
 import type {
   CompiledBundles,
@@ -16,10 +17,17 @@ import type {
 } from '../../../src/services/render-ports.ts';
 import { RendererService } from '../../../src/services/renderer-service.ts';
 import { STALE_AFTER_MS } from '../../../src/services/route-resolution.ts';
-import type { CapturedInputs, ReceiptRecord, ReceiptSink } from '../../../src/services/stores.ts';
+import {
+  ReceiptNotKept,
+  type CapturedInputs,
+  type ReceiptRecord,
+  type ReceiptSink,
+} from '../../../src/services/trail.ts';
 
 const GONE_NEVER = new AbortController().signal;
 const NOW = Date.parse('2026-01-31T08:00:00Z');
+/** Its first 48 bits are NOW. */
+const RENDER_ID = '019c1310-e400-7000-8000-000000000001';
 const HELLO = snapshot('Hello {name}');
 const AWAY = new Unavailable('DATABASE_UNAVAILABLE', 'the database is away', 1_000);
 
@@ -67,6 +75,7 @@ class Observed implements RenderObserver {
   readonly durations: number[] = [];
   readonly fallbacks: Parameters<RenderObserver['fellBack']>[0][] = [];
   readonly lost: { receipt: ReceiptRecord; error: unknown }[] = [];
+  readonly late: { receipt: ReceiptRecord; error: unknown }[] = [];
 
   rendered(seconds: number): void {
     this.durations.push(seconds);
@@ -79,13 +88,17 @@ class Observed implements RenderObserver {
   receiptLost(receipt: ReceiptRecord, error: unknown): void {
     this.lost.push({ receipt, error });
   }
+
+  receiptLate(receipt: ReceiptRecord, error: unknown): void {
+    this.late.push({ receipt, error });
+  }
 }
 
 class FakeReceipts implements ReceiptSink {
   readonly written: { receipt: ReceiptRecord; inputs: CapturedInputs | undefined; until: number }[] = [];
 
-  write(receipt: ReceiptRecord, inputs: CapturedInputs | undefined, until: number): Promise<void> {
-    this.written.push({ receipt, inputs, until });
+  write(receipt: ReceiptRecord, inputs: string | undefined, until: number): Promise<void> {
+    this.written.push({ receipt, inputs: inputs === undefined ? undefined : (JSON.parse(inputs) as CapturedInputs), until });
     return Promise.resolve();
   }
 }
@@ -105,15 +118,16 @@ function renderer(
     versions?: PinnedVersions;
     lastPointers?: LastPointers;
     receipts?: ReceiptSink;
+    receiptPolicy?: ReceiptPolicy;
   } = {},
 ) {
   const routes = new FakeRoutes();
   const observed = new Observed();
   const receipts = new FakeReceipts();
   let ticks = 0;
-  const clock = { now: () => NOW, monotonic: () => (ticks += 2), id: () => 'render-1' };
+  const clock = { now: () => NOW, monotonic: () => (ticks += 2), id: () => RENDER_ID };
   const held = { bundles: HELD, versions: PINNED, lastPointers: NO_POINTERS };
-  const parts = { routes, ...held, receipts, observer: observed, clock, ...given };
+  const parts = { routes, ...held, receipts, receiptPolicy: 'serve' as const, observer: observed, clock, ...given };
   const service = new RendererService(parts);
   const render = (input: Partial<RenderInput>, deadline?: number) =>
     service.render({ caller: 'key:1', traceId: 'trace', deadline, signal: GONE_NEVER }, { ...ASKED, ...input });
@@ -371,13 +385,40 @@ describe('A render by bundle without fallback is not found', () => {
 
 describe('A lost receipt is counted and told', () => {
   it('the render is answered all the same', async () => {
-    const lost = new Error('the disk is full');
+    const lost = new ReceiptNotKept('the disk is full', false);
     const { observed, render } = renderer({ receipts: { write: () => Promise.reject(lost) } });
     const { text, warnings } = await render({});
     assert.equal(text, 'Hello Acme');
-    assert.deepEqual(warnings.map(({ code, subject }) => `${code} ${subject}`), ['RECEIPT_NOT_RECORDED render-1']);
-    assert.deepEqual(observed.lost.map(({ receipt, error }) => [receipt.renderId, error]), [['render-1', lost]]);
+    assert.deepEqual(warnings.map(({ code, subject }) => `${code} ${subject}`), [`RECEIPT_NOT_RECORDED ${RENDER_ID}`]);
+    assert.deepEqual(observed.lost.map(({ receipt, error }) => [receipt.renderId, error]), [[RENDER_ID, lost]]);
+    assert.deepEqual(observed.late, []);
     assert.equal(observed.durations.length, 1);
+  });
+
+  it('and is late, not lost, if it waits in the journal', async () => {
+    const late = new ReceiptNotKept('the database is away', true);
+    const { observed, render } = renderer({ receipts: { write: () => Promise.reject(late) } });
+    const { warnings } = await render({});
+    assert.deepEqual(warnings.map(({ code }) => code), ['RECEIPT_NOT_RECORDED']);
+    assert.deepEqual(observed.late.map(({ receipt, error }) => [receipt.renderId, error]), [[RENDER_ID, late]]);
+    assert.deepEqual(observed.lost, []);
+  });
+
+  it('unless operators want no render without one: then it is refused', async () => {
+    for (const journaled of [false, true]) {
+      const error = new ReceiptNotKept('not kept', journaled);
+      const receipts = { write: () => Promise.reject(error) };
+      const { observed, render } = renderer({ receipts, receiptPolicy: 'refuse' });
+      await assert.rejects(render({}), {
+        name: 'Unavailable',
+        message: /could not be recorded.*try again$/,
+        reason: 'RECEIPT_NOT_RECORDED',
+        retryDelayMs: 1_000,
+        metadata: { render_id: RENDER_ID },
+        cause: error,
+      });
+      assert.deepEqual([observed.lost.length, observed.late.length], [0, journaled ? 1 : 0]);
+    }
   });
 });
 
@@ -386,6 +427,7 @@ describe('Every render leaves a receipt', () => {
     const { receipts, observed, render } = renderer();
     await render({ labels: { turn: '1' }, requestId: 'r-1' });
     const [{ receipt, inputs } = assert.fail()] = receipts.written;
+    assert.equal(receipt.renderId, RENDER_ID);
     assert.equal(receipt.time.getTime(), NOW);
     assert.equal(receipt.durationUs, 2_000);
     assert.deepEqual(observed.durations, [0.004]);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { NotFound, PreconditionFailed, Unavailable } from '../../../src/domain/errors.ts';
-import { domainError, driverCode } from '../../../src/storage/errors.ts';
+import { databaseUnavailable, domainError, driverCode, refusesValues } from '../../../src/storage/errors.ts';
 
 describe('Overload asks for a retry', () => {
   const states = ['3D000', '08006', '53300', '57P01', '57P03', '57014', '55P03', '25P02', '25P04', '40001'];
@@ -54,5 +54,18 @@ describe('A published version never changes', () => {
     assert.ok(error instanceof PreconditionFailed);
     assert.equal(error.reason, 'VERSION_IMMUTABLE');
     assert.equal(error.cause, cause);
+  });
+});
+
+describe('A bad receipt never blocks the rest', () => {
+  it('values that the database refuses are told from whatever else it says', () => {
+    const said = (code: string) => Object.assign(new Error('driver text'), { code });
+    for (const code of ['22P02', '22021', '23514', '54000']) assert.ok(refusesValues(said(code)), code);
+    for (const code of ['42501', '57014', '08006', 'ECONNREFUSED', '220', '']) {
+      assert.ok(!refusesValues(said(code)), code);
+    }
+    assert.ok(!refusesValues('thrown'));
+    const cause = said('42501');
+    assert.equal(databaseUnavailable(cause).cause, cause);
   });
 });

@@ -26,6 +26,24 @@ describe('A replica shows how far it is', () => {
   });
 });
 
+describe('Receipts pass through a local journal', () => {
+  it('and what waits in it is told when metrics are collected', async () => {
+    const metrics = new Metrics();
+    const shown = async () => {
+      const text = await metrics.text();
+      return ['depth', 'bytes', 'oldest_seconds'].map((name) =>
+        Number(new RegExp(`^audit_journal_${name} (.*)$`, 'm').exec(text)?.[1]),
+      );
+    };
+    assert.deepEqual(await shown(), [0, 0, 0]);
+    const journal = { depth: 3, bytes: 4_096, oldestSeconds: 0.5 };
+    metrics.watchJournal(journal);
+    assert.deepEqual(await shown(), [3, 4_096, 0.5]);
+    journal.oldestSeconds = 1.5;
+    assert.deepEqual(await shown(), [3, 4_096, 1.5]);
+  });
+});
+
 describe('Metrics keep their names', () => {
   it('which are these', async () => {
     const metrics = new Metrics();
@@ -33,6 +51,15 @@ describe('Metrics keep their names', () => {
     const own = all.filter(({ name }) => !/^(process|nodejs)_/.test(name));
     const typed = own.map(({ name, type, labelNames }) => [name, type, ...labelNames].join(' '));
     assert.deepEqual(typed.toSorted(), [
+      'audit_dead_letters_total counter',
+      'audit_drain_seconds histogram',
+      'audit_drained_total counter',
+      'audit_journal_bytes gauge',
+      'audit_journal_depth gauge',
+      'audit_journal_failures_total counter reason',
+      'audit_journal_oldest_seconds gauge',
+      'audit_journal_torn_total counter',
+      'audit_receipts_late_total counter',
       'audit_receipts_lost_total counter',
       'bundle_cache_bytes gauge level',
       'bundle_cache_corrupt_total counter kind',

@@ -3,9 +3,12 @@ import { mock } from 'node:test';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
 import {
   contentObserver,
+  drainObserver,
   feedObserver,
   guardObserver,
+  journalObserver,
   redisObserver,
+  renderObserver,
   workObserver,
 } from '../../../src/telemetry/observers.ts';
 import { memoryLogger } from '../../support/rpc-server.ts';
@@ -110,13 +113,13 @@ describe('A store that does not answer is left alone', () => {
     const observer = guardObserver(metrics, memoryLogger().logger);
     observer.state('redis', 'closed');
     observer.state('postgres_reads', 'open');
-    observer.state('postgres_receipts', 'half_open');
+    observer.state('postgres_read_replica', 'half_open');
     observer.rejected('postgres_reads', 'open');
     observer.rejected('postgres_reads', 'open');
     observer.rejected('redis', 'timeout');
     const text = await metrics.registry.metrics();
     assert.match(text, /^platen_store_breaker_state\{store="redis"\} 0$/m);
-    assert.match(text, /^platen_store_breaker_state\{store="postgres_receipts"\} 1$/m);
+    assert.match(text, /^platen_store_breaker_state\{store="postgres_read_replica"\} 1$/m);
     assert.match(text, /^platen_store_breaker_state\{store="postgres_reads"\} 2$/m);
     assert.match(text, /^platen_store_rejections_total\{store="postgres_reads",reason="open"\} 2$/m);
     assert.match(text, /^platen_store_rejections_total\{store="redis",reason="timeout"\} 1$/m);
@@ -134,6 +137,112 @@ describe('A store that does not answer is left alone', () => {
       ['info', 'redis', 'the store answers again'],
       ['warn', 'redis', 'a store does not answer; it is left alone, and tried from time to time'],
       ['warn', 'postgres_reads', 'a store does not answer; it is left alone, and tried from time to time'],
+    ]);
+  });
+});
+
+describe('A lost receipt is counted and told', () => {
+  const receipt = { renderId: 'render-1', labels: { user: '42' } };
+
+  it('each with all that is left of it', async () => {
+    const metrics = new Metrics();
+    const { logger, lines } = memoryLogger();
+    const observer = renderObserver(metrics, logger);
+    for (const renderId of ['render-1', 'render-2']) {
+      observer.receiptLost({ ...receipt, renderId }, new Error('the disk is full'));
+    }
+    assert.match(await metrics.text(), /^audit_receipts_lost_total 2$/m);
+    assert.deepEqual(lines.map(({ level, msg }) => [level, msg]), [
+      ['error', 'the receipt of a render is lost'],
+      ['error', 'the receipt of a render is lost'],
+    ]);
+    assert.deepEqual(lines[0]!['receipt'], receipt);
+  });
+
+  it('those that are late by one line in the log for an outage', async () => {
+    const metrics = new Metrics();
+    const { logger, lines } = memoryLogger();
+    const observer = renderObserver(metrics, logger);
+    for (let count = 0; count < 3; count += 1) observer.receiptLate(receipt, new Error('the database is away'));
+    assert.match(await metrics.text(), /^audit_receipts_late_total 3$/m);
+    assert.deepEqual(lines.map(({ level, renderId }) => [level, renderId]), [['warn', 'render-1']]);
+  });
+});
+
+describe('Journals are bounded and outlive faults', () => {
+  it('and what the journal refuses is counted by reason, and logged when it begins and ends', async () => {
+    const metrics = new Metrics();
+    const { logger, lines } = memoryLogger();
+    const observer = journalObserver(metrics, logger);
+    observer.failed('disk_full', new Error('ENOSPC'));
+    observer.failed('disk_full', new Error('ENOSPC'));
+    observer.failed('slow', new Error('the disk does nothing'));
+    observer.recovered();
+    observer.failed('full', new Error('bound'));
+    const text = await metrics.text();
+    assert.match(text, /^audit_journal_failures_total\{reason="disk_full"\} 2$/m);
+    assert.match(text, /^audit_journal_failures_total\{reason="slow"\} 1$/m);
+    assert.deepEqual(lines.map(({ level, reason, msg }) => [level, reason, msg]), [
+      ['error', 'disk_full', 'the journal takes no receipts'],
+      ['info', undefined, 'the journal takes receipts again'],
+      ['error', 'full', 'the journal takes no receipts'],
+    ]);
+  });
+});
+
+describe('Receipts pass through a local journal', () => {
+  const batch = { chained: 0, seconds: 0, torn: 0, deadLetters: [] };
+
+  it('and how they leave it is measured', async () => {
+    const metrics = new Metrics();
+    const { logger, lines } = memoryLogger();
+    const observer = drainObserver(metrics, logger);
+    observer.settled({ ...batch, chained: 4_000, seconds: 0.25 });
+    observer.settled({ ...batch, chained: 10, seconds: 0.5 });
+    observer.settled(batch);
+    const text = await metrics.text();
+    assert.match(text, /^audit_drained_total 4010$/m);
+    assert.match(text, /^audit_drain_seconds_count 2$/m);
+    assert.match(text, /^audit_drain_seconds_sum 0.75$/m);
+    assert.deepEqual(lines, []);
+  });
+
+  it('and what becomes of dead letters and torn lines is counted and logged, without an end', async () => {
+    const metrics = new Metrics();
+    const { logger, lines } = memoryLogger();
+    const observer = drainObserver(metrics, logger);
+    const deadLetters = Array.from({ length: 12 }, (_, at) => ({ renderId: `render-${at}`, reason: '22P05' }));
+    observer.settled({ ...batch, deadLetters, torn: 1 });
+    const text = await metrics.text();
+    assert.match(text, /^audit_dead_letters_total 12$/m);
+    assert.match(text, /^audit_journal_torn_total 1$/m);
+    assert.deepEqual(lines.map(({ level, msg }) => [level, msg]), [
+      ['warn', 'a journal ends within a receipt that nobody was told to be kept'],
+      ['error', 'receipts were set aside as dead letters'],
+    ]);
+    assert.equal(lines[1]!['count'], 12);
+    assert.deepEqual(lines[1]!['deadLetters'], deadLetters.slice(0, 10));
+  });
+
+  it('and an outage is logged once, by what does not work, until it is over', () => {
+    const { logger, lines } = memoryLogger();
+    const observer = drainObserver(new Metrics(), logger);
+    observer.away('ECONNREFUSED');
+    observer.away('ECONNREFUSED');
+    observer.settled(batch);
+    observer.settled(batch);
+    observer.failed('unlink', 'EACCES');
+    observer.failed('unlink', 'EACCES');
+    observer.failed('read', 'EIO');
+    observer.adopted('/journal/1');
+    observer.died(new Error('out of memory'));
+    assert.deepEqual(lines.map(({ level, reason, msg }) => [level, reason, msg]), [
+      ['warn', 'ECONNREFUSED', 'receipts wait in the journal until the database takes them'],
+      ['info', undefined, 'receipts reach the database again'],
+      ['error', 'EACCES', 'a part of draining receipts failed; it is tried again'],
+      ['error', 'EIO', 'a part of draining receipts failed; it is tried again'],
+      ['info', undefined, 'the journal of a worker that is gone is drained'],
+      ['error', undefined, 'the thread that drains receipts ended; it starts again'],
     ]);
   });
 });

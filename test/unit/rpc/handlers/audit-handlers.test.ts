@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict';
+import { create } from '@bufbuild/protobuf';
 import { auditHandlers } from '../../../../src/rpc/handlers/audit-handlers.ts';
 import { valueOf } from '../../../../src/rpc/mapping/struct.ts';
 import type { AuditService } from '../../../../src/services/audit-service.ts';
-import type { CapturedInputs, ChainedReceipt, ChangeRecord } from '../../../../src/services/stores.ts';
+import type { ReplayProgress, VerificationProgress } from '../../../../src/services/trail-jobs.ts';
+import type { CapturedInputs, ChainedReceipt, ChangeRecord } from '../../../../src/services/trail.ts';
 import {
+  AuditPart,
   AuditService as AuditRpc,
   ChangeAction,
   EntityKind,
   ReplayOutcome,
+  VerifyAuditRequestSchema,
 } from '../../../../gen/platen/v1/audit_service_pb.js';
 import { Role } from '../../../../gen/platen/v1/resources_pb.js';
-import { call, partOf, refusal } from '../../../support/handler-call.ts';
+import { MemoryWrites, call, callStream, partOf, refusal } from '../../../support/handler-call.ts';
 
 const { method } = AuditRpc;
 const TIME = new Date('2026-03-01T12:00:00.123Z');
@@ -71,6 +75,11 @@ function receiptOf(id: string): ChainedReceipt {
   };
 }
 
+function progressOf(replayed: number): ReplayProgress {
+  const counts = { total: 2, matched: replayed, mismatched: 0, inputMissing: 0, rendererUnknown: 0 };
+  return { ...counts, replayed, deviations: [] };
+}
+
 const asked: unknown[] = [];
 let captured: CapturedInputs | undefined;
 const audit = partOf<AuditService>({
@@ -89,8 +98,23 @@ const audit = partOf<AuditService>({
     asked.push({ id, supplied });
     return { outcome: 'MATCH', expectedHash: 'a', actualHash: 'a', text: 'Hello', missingInputs: [] };
   },
+  async *replayAll(filter, signal) {
+    asked.push({ filter, signal });
+    yield progressOf(1);
+    yield progressOf(2);
+  },
+  async *verify(checkpoint, signal) {
+    asked.push({ checkpoint, signal });
+    const parts: VerificationProgress['part'][] = ['DOCUMENTS', 'CHANGES', 'RECEIPTS'];
+    for (const part of parts) yield { part, verified: 1, total: 1 };
+  },
+  eraseInputs: async (tx, filter) => {
+    asked.push({ actor: tx.actor, filter });
+    return { erased: 3, seq: 44 };
+  },
 });
-const served = auditHandlers(audit);
+const writes = new MemoryWrites();
+const served = auditHandlers(writes, audit);
 
 describe('Every effect is one change', () => {
   it('ListChanges', async () => {
@@ -102,6 +126,9 @@ describe('Every effect is one change', () => {
       entityId: '',
       action: 'RELEASE',
       actor: '',
+      hash: '',
+      startTime: undefined,
+      endTime: undefined,
     });
     assert.deepEqual(first.changes.map(({ seq }) => seq), [30n, 20n]);
     const last = await call(served, method.listChanges, { ...filter, pageToken: first.nextPageToken });
@@ -147,6 +174,14 @@ describe('Every render leaves a receipt', () => {
   });
 });
 
+describe('The trail can be filtered and exported', () => {
+  it('ListChanges and ListReceipts refuse a span that holds nothing', async () => {
+    const span = { startTime: { seconds: 2n }, endTime: { seconds: 2n } };
+    assert.deepEqual(await refusal(call(served, method.listChanges, span)), ['end_time CONFLICT']);
+    assert.deepEqual(await refusal(call(served, method.listReceipts, span)), ['end_time CONFLICT']);
+  });
+});
+
 describe('Replay tells match from mismatch', () => {
   it('Replay with the captured inputs, or with supplied ones', async () => {
     const answer = await call(served, method.replay, { renderId: renderId(1) });
@@ -162,5 +197,66 @@ describe('Replay tells match from mismatch', () => {
     assert.deepEqual(await refusal(call(served, method.replay, { renderId: renderId(1), inputs: { placeholders } })), [
       'inputs.placeholders.history.messages[0].role UNSPECIFIED',
     ]);
+  });
+});
+
+describe('Ranges of receipts are replayed', () => {
+  it('ReplayReceipts tells how it goes', async () => {
+    const { signal } = new AbortController();
+    const request = { bundleId: 'welcome', labels: { chat: 'c-1' } };
+    const answers = await callStream(served, method.replayReceipts, request, { signal });
+    assert.deepEqual(answers.map(({ total, replayed }) => [total, replayed]), [[2n, 1n], [2n, 2n]]);
+    const question = asked.pop() as { filter: Record<string, unknown>; signal: AbortSignal };
+    assert.deepEqual([question.filter['bundleId'], question.filter['labels']], ['welcome', { chat: 'c-1' }]);
+    assert.equal(question.signal, signal);
+  });
+
+  it('ReplayReceipts refuses a span that holds nothing', async () => {
+    const request = { startTime: { seconds: 2n }, endTime: { seconds: 1n } };
+    assert.deepEqual(await refusal(callStream(served, method.replayReceipts, request)), ['end_time CONFLICT']);
+  });
+});
+
+describe('Verification shows tampering', () => {
+  const checkpoint = { changeSeq: 42n, changeHash: 'a'.repeat(64), batch: 7n, batchHash: 'b'.repeat(64) };
+
+  it('VerifyAudit tells how it goes', async () => {
+    const { signal } = new AbortController();
+    const answers = await callStream(served, method.verifyAudit, {}, { signal });
+    assert.deepEqual(answers.map(({ part }) => part), [AuditPart.DOCUMENTS, AuditPart.CHANGES, AuditPart.RECEIPTS]);
+    assert.deepEqual(asked.pop(), { checkpoint: undefined, signal });
+    await callStream(served, method.verifyAudit, { checkpoint }, { signal });
+    assert.deepEqual(asked.pop(), { checkpoint: { ...checkpoint, changeSeq: 42, batch: 7 }, signal });
+  });
+
+  it('VerifyAudit refuses a checkpoint that nothing could match, for all reasons at once', async () => {
+    const request = create(VerifyAuditRequestSchema, { checkpoint: { ...checkpoint, batch: -1n, batchHash: 'x' } });
+    assert.deepEqual(await refusal(callStream(served, method.verifyAudit, request)), [
+      'checkpoint.batch OUT_OF_RANGE',
+      'checkpoint.batch_hash BAD_FORMAT',
+    ]);
+  });
+});
+
+describe('Captured values can be erased', () => {
+  beforeEach(() => asked.splice(0));
+
+  it('EraseInputs, once under its request_id', async () => {
+    const request = { labels: { user: '42' }, requestId: 'erase-1' };
+    const answer = await call(served, method.eraseInputs, request);
+    assert.deepEqual([answer.erased, answer.seq], [3n, 44n]);
+    const filter = { tenant: '', caller: '', labels: { user: '42' }, startTime: undefined, endTime: undefined };
+    assert.deepEqual(asked.splice(0), [{ actor: 'anonymous@loopback', filter }]);
+    assert.deepEqual(await call(served, method.eraseInputs, request), answer);
+    assert.deepEqual(asked, []);
+  });
+
+  it('EraseInputs that is refused erases nothing on the way', async () => {
+    const request = { startTime: { seconds: 2n }, endTime: { seconds: 2n }, requestId: 'x'.repeat(129) };
+    assert.deepEqual(await refusal(call(served, method.eraseInputs, request)), [
+      'end_time CONFLICT',
+      'request_id TOO_LONG',
+    ]);
+    assert.deepEqual(asked, []);
   });
 });

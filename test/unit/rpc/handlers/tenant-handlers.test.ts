@@ -17,6 +17,7 @@ function record(tenant: string): TenantRecord {
     displayName: '',
     variables: {},
     capturePolicy: 'VARIABLES',
+    receiptRetentionDays: 0,
     editVersion: 1,
     documentHash: 'a'.repeat(64),
     createTime: TIME,
@@ -30,6 +31,7 @@ const INPUT = {
   displayName: 'Acme',
   variables: { brand: 'Acme' },
   capturePolicy: 'HASH_ONLY',
+  receiptRetentionDays: 90,
 } as const;
 
 const REQUEST = {
@@ -37,6 +39,7 @@ const REQUEST = {
   displayName: 'Acme',
   variables: { brand: valueOf('Acme') },
   capturePolicy: CapturePolicy.HASH_ONLY,
+  receiptRetentionDays: 90,
 };
 
 describe('Tenants are edited under an edit version', () => {

@@ -1,21 +1,19 @@
 import assert from 'node:assert/strict';
 import { mock } from 'node:test';
 import { create } from '@bufbuild/protobuf';
+import { AuditService } from '../../../../gen/platen/v1/audit_service_pb.js';
 import { RenderRequestSchema } from '../../../../gen/platen/v1/render_service_pb.js';
 import { Cancelled, DeadlineExceeded } from '../../../../src/domain/errors.ts';
 import { Drain } from '../../../../src/rpc/drain.ts';
 import type { Next } from '../../../../src/rpc/interceptor.ts';
-import { DEFAULT_TIMEOUT_MS, deadline } from '../../../../src/rpc/interceptors/deadline.ts';
+import { DEFAULT_STREAM_TIMEOUT_MS, DEFAULT_TIMEOUT_MS, deadline } from '../../../../src/rpc/interceptors/deadline.ts';
 import { Metrics } from '../../../../src/telemetry/metrics.ts';
 import { memoryLogger } from '../../../support/rpc-server.ts';
 import { TestCall } from '../../../support/test-call.ts';
 
 describe('Deadlines are honoured', () => {
-  const interceptor = deadline(new TestCall().method, {
-    logger: memoryLogger().logger,
-    metrics: new Metrics(),
-    drain: new Drain(),
-  });
+  const parts = { logger: memoryLogger().logger, metrics: new Metrics(), drain: new Drain() };
+  const interceptor = deadline(new TestCall().method, parts);
   const request = { message: create(RenderRequestSchema) };
   const never: Next<string> = () => new Promise(() => {});
 
@@ -49,6 +47,17 @@ describe('Deadlines are honoured', () => {
     const call = new TestCall();
     const answer = interceptor(call, request, never);
     mock.timers.tick(29_999);
+    assert.equal(call.signal.aborted, false);
+    mock.timers.tick(1);
+    await assert.rejects(answer, DeadlineExceeded);
+  });
+
+  it('answers after an hour where it is a stream', async () => {
+    assert.equal(DEFAULT_STREAM_TIMEOUT_MS, 3_600_000);
+    const method = AuditService.method.verifyAudit;
+    const call = new TestCall({ method });
+    const answer = deadline(method, parts)(call, request, never);
+    mock.timers.tick(3_599_999);
     assert.equal(call.signal.aborted, false);
     mock.timers.tick(1);
     await assert.rejects(answer, DeadlineExceeded);

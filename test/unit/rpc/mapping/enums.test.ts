@@ -3,6 +3,8 @@ import type { DescEnum } from '@bufbuild/protobuf';
 import { Violations } from '../../../../src/domain/errors.ts';
 import * as tables from '../../../../src/rpc/mapping/enums.ts';
 import {
+  AuditPartSchema,
+  AuditProblemSchema,
   ChangeActionSchema,
   EntityKindSchema,
   ReplayOutcomeSchema,
@@ -47,6 +49,8 @@ const PAIRS: readonly (readonly [DescEnum, unknown])[] = [
   [EntityKindSchema, tables.entityKinds],
   [ChangeActionSchema, tables.changeActions],
   [ReplayOutcomeSchema, tables.replayOutcomes],
+  [AuditPartSchema, tables.auditParts],
+  [AuditProblemSchema, tables.auditProblems],
 ];
 
 function violationsOf(read: (violations: Violations) => unknown): string[] {

@@ -12,6 +12,7 @@ const RECORD: TenantRecord = {
   displayName: 'Acme',
   variables: { brand: 'Acme', limits: { hours: [9, 17] }, none: null },
   capturePolicy: 'FULL',
+  receiptRetentionDays: 365,
   editVersion: 3,
   documentHash: 'a'.repeat(64),
   createTime: new Date('2026-03-01T12:00:00.123Z'),
@@ -30,6 +31,7 @@ describe('Tenants form a tree under default', () => {
       displayName: 'Acme',
       variables: { brand: 'Acme', limits: { hours: [9, 17] }, none: null },
       capturePolicy: 'FULL',
+      receiptRetentionDays: 365,
     });
   });
 
@@ -41,6 +43,7 @@ describe('Tenants form a tree under default', () => {
       displayName: '',
       variables: {},
       capturePolicy: 'VARIABLES',
+      receiptRetentionDays: 0,
     });
     assert.equal(violations.size, 0);
   });

@@ -2,25 +2,26 @@ import assert from 'node:assert/strict';
 import { create } from '@bufbuild/protobuf';
 import { TimestampSchema, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { Violations } from '../../../../src/domain/errors.ts';
-import { readBound } from '../../../../src/rpc/mapping/time.ts';
+import { readSpan } from '../../../../src/rpc/mapping/time.ts';
+import { brief } from '../../../support/handler-call.ts';
 
 function read(seconds: bigint, nanos = 0): { time: Date | undefined; refused: boolean } {
   const violations = new Violations();
-  const time = readBound(violations, 'start_time', create(TimestampSchema, { seconds, nanos }));
+  const { startTime: time } = readSpan(violations, { startTime: create(TimestampSchema, { seconds, nanos }) });
   return { time, refused: violations.size > 0 };
 }
 
 describe('Every render leaves a receipt', () => {
   it('a time that is not set is no bound', () => {
     const violations = new Violations();
-    assert.equal(readBound(violations, 'start_time', undefined), undefined);
+    assert.deepEqual(readSpan(violations, {}), { startTime: undefined, endTime: undefined });
     assert.equal(violations.size, 0);
   });
 
   it('milliseconds survive, before 1970 too', () => {
     for (const iso of ['2026-03-01T12:00:00.123Z', '1969-12-31T23:59:59.999Z', '0001-01-01T00:00:00.000Z']) {
       const time = timestampFromDate(new Date(iso));
-      assert.equal(readBound(new Violations(), 'start_time', time)?.toISOString(), iso);
+      assert.equal(readSpan(new Violations(), { endTime: time }).endTime?.toISOString(), iso);
     }
   });
 
@@ -41,5 +42,31 @@ describe('Every render leaves a receipt', () => {
     assert.deepEqual(read(0n, -1), { time: undefined, refused: true });
     assert.deepEqual(read(0n, 1_000_000_000), { time: undefined, refused: true });
     assert.equal(read(253_402_300_799n).refused, false);
+  });
+});
+
+describe('The trail can be filtered and exported', () => {
+  function violationsOf(start: [seconds: bigint, nanos: number], end: [seconds: bigint, nanos: number]): string[] {
+    const violations = new Violations();
+    const [startTime, endTime] = [start, end].map(([seconds, nanos]) => create(TimestampSchema, { seconds, nanos }));
+    readSpan(violations, { startTime, endTime });
+    return violations.list.map(brief);
+  }
+
+  it('a span holds at least a nanosecond', () => {
+    assert.deepEqual(violationsOf([5n, 0], [5n, 1]), []);
+    assert.deepEqual(violationsOf([5n, 999], [6n, 0]), []);
+    assert.deepEqual(violationsOf([-1n, 0], [0n, 0]), []);
+  });
+
+  it('one that holds nothing is refused', () => {
+    assert.deepEqual(violationsOf([5n, 1], [5n, 1]), ['end_time CONFLICT']);
+    assert.deepEqual(violationsOf([5n, 2], [5n, 1]), ['end_time CONFLICT']);
+    assert.deepEqual(violationsOf([6n, 0], [5n, 999]), ['end_time CONFLICT']);
+  });
+
+  it('times that are none are not compared', () => {
+    assert.deepEqual(violationsOf([6n, -1], [5n, 0]), ['start_time OUT_OF_RANGE']);
+    assert.deepEqual(violationsOf([6n, 0], [5n, -1]), ['end_time OUT_OF_RANGE']);
   });
 });
