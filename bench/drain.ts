@@ -5,8 +5,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { arch, cpus, loadavg, platform, release as systemRelease, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { decodeLine, encodeLine } from '../src/audit/receipt-line.ts';
-import { ReceiptChain } from '../src/storage/receipt-chain.ts';
+import { Drainer, type DrainEvent, type DrainSource } from '../src/audit/drainer.ts';
+import type { Reading } from '../src/audit/journal-reader.ts';
+import { encodeLine } from '../src/audit/receipt-line.ts';
+import { type PreparedBatch, ReceiptChain } from '../src/storage/receipt-chain.ts';
 import type { Session } from '../src/storage/session.ts';
 import { serverCpuSeconds, withOwnDatabase } from './support/own-database.ts';
 import { syntheticReceipts } from './support/receipts.ts';
@@ -16,6 +18,8 @@ const LIMIT_PER_SECOND = 20_000;
 const RATES = [10, 100, 1_000];
 const DAY_SECONDS = 86_400;
 const DAY_MS = 86_400_000;
+/** A drain that takes longer fails. */
+const LONGEST_MS = 600_000;
 const RESULTS = join(import.meta.dirname, 'results');
 
 const { values: options } = parseArgs({
@@ -38,19 +42,60 @@ function journal(): Buffer[] {
   return lines.length === 0 ? batches : [...batches, Buffer.from(lines.join(''))];
 }
 
-/** As the drainer does: while one batch commits the next one is prepared. */
+/** A journal in memory, read by batches. */
+class MemoryJournal implements DrainSource {
+  readonly #batches: Iterator<Buffer>;
+  #offset = 0;
+
+  constructor(batches: readonly Buffer[]) {
+    this.#batches = batches.values();
+  }
+
+  async backlog(): Promise<number> {
+    return 0;
+  }
+
+  async read(): Promise<Reading | undefined> {
+    const { value, done } = this.#batches.next();
+    if (done) return undefined;
+    const lines = value.toString().trimEnd().split('\n');
+    this.#offset += lines.length;
+    return { entries: lines.map((line) => ({ line })), end: { segment: 1, offset: this.#offset }, torn: 0 };
+  }
+
+  complete(): void {}
+
+  async drained(): Promise<number> {
+    return 0;
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** @returns how many receipts were chained */
 async function drain(chain: ReceiptChain, batches: readonly Buffer[]): Promise<number> {
   let chained = 0;
-  let appended: Promise<void> = Promise.resolve();
-  for (const bytes of batches) {
-    const receipts = bytes.toString().split('\n').slice(0, -1).map((line) => decodeLine(line)!);
-    const prepared = chain.prepare(receipts);
-    await appended;
-    appended = (async () => {
-      for (const batch of prepared) chained += (await chain.append(batch)).chained;
-    })();
-  }
-  await appended;
+  const drainer = new Drainer({
+    // It stays open, so that the processor time of its sessions can be told.
+    chain: {
+      prepare: (receipts) => chain.prepare(receipts),
+      append: (batch: PreparedBatch) => chain.append(batch),
+      ensurePartitions: () => chain.ensurePartitions(),
+      close: async () => {},
+    },
+    setAside: async () => {},
+    adopt: () => [],
+    tell: (event: DrainEvent) => {
+      if (event.kind === 'settled') chained += event.chained;
+      else if ('reason' in event) process.stderr.write(`${event.kind}: ${event.reason}\n`);
+    },
+    now: () => performance.now(),
+    random: Math.random,
+  });
+  drainer.own(new MemoryJournal(batches));
+  const drained = drainer.run();
+  drainer.stop(LONGEST_MS);
+  await drained;
   return chained;
 }
 
