@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after } from 'mocha';
 import { startEmbeddedPostgres } from '../../src/storage/embedded-postgres.ts';
 import { migrate } from '../../src/storage/migrate.ts';
-import { maintenanceUrl, openSession } from '../../src/storage/session.ts';
+import { maintenanceUrl, openSession, type Session } from '../../src/storage/session.ts';
 
 /** A database of its own for a suite. */
 export interface TestDatabase {
@@ -24,6 +24,8 @@ interface TestServer {
 }
 
 let server: Promise<TestServer> | undefined;
+/** In the maintenance database, to make and drop the others. */
+let maintenance: Promise<Session> | undefined;
 let template: Promise<TestDatabase> | undefined;
 
 /** A migrated database: a copy of one that was migrated once. */
@@ -60,14 +62,15 @@ async function migratedDatabase(): Promise<TestDatabase> {
 async function createFrom(source: string): Promise<TestDatabase> {
   server ??= startServer();
   const { ownerUrl, serverUrl } = await server;
+  maintenance ??= openSession(maintenanceUrl(ownerUrl), 'platen test maintenance');
+  const { em } = await maintenance;
   const name = `platen_test_${randomBytes(6).toString('hex')}`;
-  const maintenance = { ownerUrl: maintenanceUrl(ownerUrl) };
-  await asOwner(maintenance, `create database ${name} template ${source} encoding 'UTF8'`);
+  await em.execute(`create database ${name} template ${source} encoding 'UTF8' strategy file_copy`);
   return {
     ownerUrl: withDatabase(ownerUrl, name),
     serverUrl: withDatabase(serverUrl, name),
     drop: async () => {
-      await asOwner(maintenance, `drop database ${name} with (force)`);
+      await em.execute(`drop database ${name} with (force)`);
     },
   };
 }
@@ -78,6 +81,7 @@ async function startServer(): Promise<TestServer> {
   if (url) return { ownerUrl: url, serverUrl: url, stop: async () => {} };
   const dataDir = await mkdtemp(join(await folderInMemory(), 'platen-test-'));
   const postgres = await startEmbeddedPostgres({ dataDir, log: () => {}, fsync: false });
+  await easePasswords(postgres);
   return {
     ...postgres,
     stop: async () => {
@@ -87,11 +91,20 @@ async function startServer(): Promise<TestServer> {
   };
 }
 
+/** Tests make thousands of connections, each of which proves that it knows the password as often as this says. */
+async function easePasswords({ ownerUrl, serverUrl }: TestServer): Promise<void> {
+  const [owner, login] = [ownerUrl, serverUrl].map((url) => {
+    const { username, password } = new URL(url);
+    return `alter role ${username} password '${password}'`;
+  });
+  await asOwner({ ownerUrl: maintenanceUrl(ownerUrl) }, `set scram_iterations = 1; ${owner}; ${login}`);
+}
+
 /**
  * Every suite has a database of its own, so that some 100,000 files come and go; ext4 is slow to create files where
  * others were deleted just before.
  */
-async function folderInMemory(): Promise<string> {
+export async function folderInMemory(): Promise<string> {
   const free = await statfs('/dev/shm').then(({ bavail, bsize }) => bavail * bsize, () => 0);
   return free > ENOUGH_BYTES ? '/dev/shm' : tmpdir();
 }
@@ -109,5 +122,6 @@ function databaseOf(url: string): string {
 // A hook of the root suite: it runs once, after the suites of all files.
 after(async () => {
   await (await template)?.drop();
+  await (await maintenance)?.close();
   await (await server)?.stop();
 });

@@ -14,7 +14,7 @@ import { keyPrefix, testRedisUrl } from '../../support/redis.ts';
 import { until } from '../../support/until.ts';
 
 const READERS = 4;
-const WRITES = 200;
+const WRITES = 120;
 
 describe('three replicas on one database and one Redis', () => {
   const ledger = new Ledger(() => {});
@@ -48,9 +48,12 @@ describe('three replicas on one database and one Redis', () => {
       Array.from({ length: READERS }, (_, n) => read(seat, judge, new Random(READERS * place + n), stop.signal)),
     );
     const written = () => writers.flatMap(({ records }) => records);
-    await until('enough is written', () => written().length >= WRITES);
-    stop.abort();
-    await Promise.all([...writing, ...reading]);
+    try {
+      await until('enough is written', () => written().length >= WRITES);
+    } finally {
+      stop.abort();
+      await Promise.all([...writing, ...reading]);
+    }
     const changes = await asOwner<ChangeRow>(database, CHANGES);
     checkHistory(changes, judge.answers, QUESTIONS, written(), ledger);
   }

@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, chown, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../../src/storage/embedded-postgres.ts';
 import { migrate } from '../../../src/storage/migrate.ts';
 import { currentAccount, spawnAs } from '../../../src/storage/postgres-account.ts';
 import { postgresBinaries } from '../../../src/storage/postgres-binaries.ts';
-import { asOwner } from '../../support/postgres.ts';
+import { asOwner, folderInMemory } from '../../support/postgres.ts';
 
 const OWNER = new URL('../../support/storage/embedded-owner.ts', import.meta.url).pathname;
 const IS_ROOT = process.geteuid!() === 0;
@@ -20,6 +21,25 @@ let dataDir: string;
 let logged: string[];
 let running: Set<EmbeddedPostgres>;
 let owners: Set<ChildProcess>;
+
+/** What a first start makes, and a stop leaves; to be copied. */
+let made: Promise<string> | undefined;
+
+async function startedOnce(): Promise<string> {
+  const folder = await mkdtemp(join(await folderInMemory(), 'platen-embedded-'));
+  await (await startEmbeddedPostgres({ dataDir: folder, log: () => {}, fsync: false })).stop();
+  return folder;
+}
+
+/** Whoever starts then does not start first. */
+async function startedBefore(): Promise<void> {
+  made ??= startedOnce();
+  await promisify(execFile)('cp', ['-a', join(await made, 'postgres'), dataDir]);
+}
+
+after(async () => {
+  if (made !== undefined) await rm(await made, { recursive: true });
+});
 
 async function start(): Promise<EmbeddedPostgres> {
   const postgres = await startEmbeddedPostgres({ dataDir, log: (message) => logged.push(message), fsync: false });
@@ -77,9 +97,9 @@ async function assertMarked({ ownerUrl }: EmbeddedPostgres): Promise<void> {
   assert.deepEqual(await asOwner({ ownerUrl }, 'select * from mark'), []);
 }
 
-function useDataDir(parent = tmpdir()): void {
+function useDataDir(parent?: string): void {
   beforeEach(async () => {
-    dataDir = await mkdtemp(join(parent, 'platen-embedded-'));
+    dataDir = await mkdtemp(join(parent ?? (await folderInMemory()), 'platen-embedded-'));
     logged = [];
     running = new Set();
     owners = new Set();
@@ -150,6 +170,7 @@ describe('The database is embedded when none is named', () => {
   });
 
   it("the terminal's SIGINT does not reach it", async () => {
+    await startedBefore();
     const { child, lines, postmaster } = await startOwner();
     process.kill(-child.pid!, 'SIGINT');
     assert.deepEqual(await lines.next(), { value: 'SIGINT', done: false });
@@ -160,7 +181,7 @@ describe('The database is embedded when none is named', () => {
   });
 
   it('a database that does not start is told with what it says', async () => {
-    await stop(await start());
+    await startedBefore();
     await rm(join(dataDir, 'postgres', 'data', 'PG_VERSION'));
     await assert.rejects(start(), /PostgreSQL does not start in .*PG_VERSION/);
   });
@@ -193,6 +214,7 @@ describe('The database is embedded when none is named', () => {
   });
 
   it('a database that ended by itself can be stopped', async () => {
+    await startedBefore();
     const postgres = await start();
     const pid = await postmasterPid();
     process.kill(pid, 'SIGINT');
@@ -202,6 +224,7 @@ describe('The database is embedded when none is named', () => {
 
   if (IS_ROOT) {
     it('root runs it as another account', async () => {
+      await startedBefore();
       await start();
       assert.equal((await stat(`/proc/${await postmasterPid()}`)).uid, currentAccount()?.uid);
     });
@@ -231,6 +254,7 @@ describe('A second owner of the data directory is refused', () => {
   useDataDir();
 
   it('with an error that names the directory and the ways out, and the first goes on', async () => {
+    await startedBefore();
     const first = await start();
     await mark(first);
     await assert.rejects(start(), (error) => {
@@ -252,6 +276,7 @@ describe("A crashed owner's database is taken over", () => {
   useDataDir();
 
   it('a running one is adopted', async () => {
+    await startedBefore();
     const { child, postmaster } = await startOwner();
     await kill(child);
     await mark(await start());
@@ -260,6 +285,7 @@ describe("A crashed owner's database is taken over", () => {
   });
 
   it('one that was killed as well is started again', async () => {
+    await startedBefore();
     const first = await start();
     await mark(first);
     await stop(first);
@@ -271,6 +297,7 @@ describe("A crashed owner's database is taken over", () => {
   });
 
   it('one that is just stopping is waited for', async () => {
+    await startedBefore();
     const { child, postmaster } = await startOwner();
     await kill(child);
     process.kill(postmaster, 'SIGINT');
@@ -278,6 +305,7 @@ describe("A crashed owner's database is taken over", () => {
   });
 
   it('a stale pid file whose pid is somebody else now is no obstacle', async () => {
+    await startedBefore();
     const first = await start();
     await mark(first);
     const lock = await readFile(lockFile(), 'utf8');
