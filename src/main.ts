@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 import { join } from 'node:path';
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { connect } from './cli/client.ts';
 import { runDemo } from './cli/demo.ts';
 import { addClientCommands, newProgram, runProgram } from './cli/index.ts';
+import { instant } from './cli/options.ts';
 import type { PruneFlags } from './composition/pruning.ts';
 import { loadConfig, type Config } from './config.ts';
 import type { RunningServer } from './server.ts';
@@ -34,16 +35,6 @@ function configOf(flags: Flags, defaults: Readonly<Record<string, string>> = {})
     return value === undefined ? [] : [[setting, value]];
   });
   return loadConfig({ ...defaults, ...process.env, ...Object.fromEntries(given) });
-}
-
-/** A time with its offset, or the beginning of a day in UTC. */
-function instant(text: string): Date {
-  const date = new Date(text);
-  const day = text.slice(0, 10);
-  // A Date takes February 30 for March 2.
-  const exists = !Number.isNaN(date.getTime()) && new Date(day).toISOString().startsWith(day);
-  if (exists && /^\d{4}-\d\d-\d\d(T.+(Z|[+-]\d\d:\d\d))?$/.test(text)) return date;
-  throw new InvalidArgumentError('It must be a time, as 2026-01-31 or 2026-01-31T08:00:00Z.');
 }
 
 /** Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once. */

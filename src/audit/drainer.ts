@@ -82,6 +82,8 @@ export interface Settled {
 export interface Away {
   readonly kind: 'away';
   readonly reason: string;
+  /** As in Settled. */
+  readonly backlog: number;
   readonly oldest: number | undefined;
 }
 
@@ -151,6 +153,10 @@ export class Drainer<B extends { readonly receipts: readonly JournaledReceipt[] 
   /** Its own is the last one: what adopted ones hold is older. */
   #slots: readonly Slot[] = [];
   readonly #inHand = new Set<Haul<B>>();
+  /** Dead letters that could not be kept yet. */
+  #unkept: DeadLetter[] = [];
+  /** Up to where journals are settled that did not give it up yet. */
+  readonly #settledTo = new Map<Slot, Position>();
   #adoptAt = -Infinity;
   #backOffMs = BACK_OFF_MIN_MS;
   #asked = false;
@@ -199,6 +205,7 @@ export class Drainer<B extends { readonly receipts: readonly JournaledReceipt[] 
     for (;;) {
       this.#asked = false;
       this.#adopt();
+      if (this.#unkept.length > 0) await this.#retryUnkept();
       const found = await this.#drain();
       if (this.#over || (this.#stopping && !found)) break;
       if (!this.#asked && !this.#stopping) await this.#pause.wait(POLL_MS);
@@ -248,7 +255,7 @@ export class Drainer<B extends { readonly receipts: readonly JournaledReceipt[] 
       }
     }
     await settling;
-    if (!this.#over) for (const slot of ended) await this.#release(slot);
+    if (!this.#over) for (const slot of ended) if (!this.#settledTo.has(slot)) await this.#release(slot);
     return found;
   }
 
@@ -291,12 +298,10 @@ export class Drainer<B extends { readonly receipts: readonly JournaledReceipt[] 
   async #settle(haul: Haul<B>): Promise<void> {
     const { slot, reading, deadLetters, batches } = haul;
     for (const batch of batches) await this.#chain(batch, haul);
-    if (deadLetters.length > 0) await this.#setAside(deadLetters);
     if (this.#over) return;
-    const freedBytes = await slot.source.drained(reading.end).catch((error: unknown) => {
-      this.#failed('unlink', error);
-      return 0;
-    });
+    this.#unkept.push(...deadLetters);
+    this.#settledTo.set(slot, reading.end);
+    const freedBytes = await this.#giveUp();
     this.#inHand.delete(haul);
     const ofOthers = Math.min(slot.backlog!, reading.entries.length);
     slot.backlog! -= ofOthers;
@@ -305,10 +310,10 @@ export class Drainer<B extends { readonly receipts: readonly JournaledReceipt[] 
       kind: 'settled',
       end: own ? reading.end : undefined,
       receipts: own ? reading.entries.length - ofOthers : 0,
-      backlog: this.#slots.reduce((sum, { backlog = 0 }) => sum + backlog, 0),
+      backlog: this.#backlog(),
       chained: haul.chained,
       seconds: haul.seconds,
-      freedBytes: own ? freedBytes : 0,
+      freedBytes,
       oldest: this.#oldest(),
       torn: reading.torn,
       deadLetters: deadLetters.map(({ renderId, reason }) => ({ renderId, reason })),
@@ -343,23 +348,52 @@ export class Drainer<B extends { readonly receipts: readonly JournaledReceipt[] 
         return undefined;
       } catch (error) {
         if (!(error instanceof Unavailable)) return error;
-        this.#parts.tell({ kind: 'away', reason: reasonOf(error), oldest: this.#oldest() });
+        this.#parts.tell({ kind: 'away', reason: reasonOf(error), backlog: this.#backlog(), oldest: this.#oldest() });
       }
       await this.#backOff();
     }
     return undefined;
   }
 
-  async #setAside(letters: readonly DeadLetter[]): Promise<void> {
-    while (!this.#over) {
+  /**
+   * Has journals give up what is settled. As long as a dead letter is kept nowhere else none does: draining goes on, and
+   * this is tried again.
+   * @returns bytes freed of its own journal
+   */
+  async #giveUp(): Promise<number> {
+    if (!(await this.#setAside())) return 0;
+    let freed = 0;
+    for (const [slot, end] of this.#settledTo) {
       try {
-        await this.#parts.setAside(letters);
-        return;
+        const bytes = await slot.source.drained(end);
+        if (slot.adopted === undefined) freed += bytes;
       } catch (error) {
-        this.#failed('set aside', error);
+        this.#failed('unlink', error);
       }
-      await this.#backOff();
     }
+    this.#settledTo.clear();
+    return freed;
+  }
+
+  /** @returns whether all dead letters are kept */
+  async #setAside(): Promise<boolean> {
+    if (this.#unkept.length === 0) return true;
+    try {
+      await this.#parts.setAside(this.#unkept);
+      this.#unkept = [];
+      return true;
+    } catch (error) {
+      this.#failed('set aside', error);
+      return false;
+    }
+  }
+
+  /** Dead letters that could not be kept are tried again though nothing else came. */
+  async #retryUnkept(): Promise<void> {
+    const freedBytes = await this.#giveUp();
+    if (freedBytes === 0) return;
+    const nothing = { receipts: 0, chained: 0, seconds: 0, torn: 0, deadLetters: [] };
+    this.#parts.tell({ kind: 'settled', end: undefined, backlog: this.#backlog(), oldest: this.#oldest(), freedBytes, ...nothing });
   }
 
   async #backOff(): Promise<void> {
@@ -368,6 +402,10 @@ export class Drainer<B extends { readonly receipts: readonly JournaledReceipt[] 
     if (rest > 0 && !this.#inHurry && !this.#over) await this.#pause.wait(rest);
     this.#inHurry = false;
     this.#backOffMs = Math.min(2 * this.#backOffMs, BACK_OFF_MAX_MS);
+  }
+
+  #backlog(): number {
+    return this.#slots.reduce((sum, { backlog = 0 }) => sum + backlog, 0);
   }
 
   #oldest(): number | undefined {

@@ -37,7 +37,8 @@ function makeDirectory(path: string): void {
 function lock(directory: string): Slot | undefined {
   const database = new DatabaseSync(join(directory, LOCK_FILE));
   try {
-    database.exec('pragma locking_mode = exclusive; begin exclusive');
+    // A rollback journal on the disk would need room there, which a journal of receipts may have taken.
+    database.exec('pragma journal_mode = memory; pragma locking_mode = exclusive; begin exclusive');
     return { directory, release: () => database.close() };
   } catch (error) {
     database.close();
@@ -62,11 +63,21 @@ export function claimSlot(root: string): Slot {
 
 /**
  * Owns every slot that holds segments and that nobody owns: those of workers that are gone. Whoever asks releases them.
- * @throws the file system's error, or SQLite's
+ * One that cannot be owned does not keep the others from it.
+ * @throws the file system's error, or SQLite's, of such a one if there are no others
  */
 export function adoptableSlots(root: string): Slot[] {
-  const directories = readdirSync(root)
-    .filter((name) => SLOT.test(name))
-    .map((name) => join(root, name));
-  return directories.flatMap((directory) => (hasSegments(directory) ? (lock(directory) ?? []) : []));
+  const slots: Slot[] = [];
+  const faults: unknown[] = [];
+  for (const name of readdirSync(root).filter((each) => SLOT.test(each))) {
+    const directory = join(root, name);
+    try {
+      const slot = hasSegments(directory) ? lock(directory) : undefined;
+      if (slot) slots.push(slot);
+    } catch (error) {
+      faults.push(error);
+    }
+  }
+  if (slots.length === 0 && faults.length > 0) throw faults[0];
+  return slots;
 }

@@ -30,7 +30,7 @@ export interface JournalOptions {
   readonly observer: JournalObserver;
   /** `fs.write` unless given. */
   readonly write?: Write;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds of a clock that only goes forward; `performance.now` unless given. */
   readonly now?: () => number;
 }
 
@@ -81,7 +81,7 @@ export class Journal {
 
   constructor(options: JournalOptions) {
     this.#options = options;
-    this.#now = options.now ?? Date.now;
+    this.#now = options.now ?? (() => performance.now());
     this.#tick = setInterval(() => this.#lookAfter(), TICK_MS).unref();
     this.#stall = setTimeout(() => this.#suspect(), STALL_MS / 2).unref();
     this.#open();

@@ -120,6 +120,7 @@ export class JournaledReceipts implements ReceiptSink, ReceiptsUnderWay {
     if (event.kind === 'settled') this.#drained(event);
     if (event.kind !== 'away') return;
     this.#awaySince ??= this.#now();
+    this.#backlog = event.backlog;
     this.#oldest = Math.min(this.#oldest, event.oldest ?? Infinity);
     for (const { resolve } of this.#readers) resolve();
   }
@@ -128,14 +129,16 @@ export class JournaledReceipts implements ReceiptSink, ReceiptsUnderWay {
     this.#awaySince = undefined;
     this.#journal.freed(freedBytes);
     this.#backlog = backlog;
-    if (end) {
+    // A drainer that took the place of another reads again what that one had settled.
+    if (end && !isUpTo(end, this.#settled)) {
       this.#settled = end;
       this.#waiting = isUpTo(this.#last, end) ? 0 : Math.max(0, this.#waiting - receipts);
       if (deadLetters.length > 0 && this.#inChain) this.#mark(end, deadLetters);
       this.#answer(end);
     }
-    // What came since the drainer looked is younger than this.
-    this.#oldest = oldest ?? (this.depth > 0 ? this.#now() : Infinity);
+    if (this.depth === 0) this.#oldest = Infinity;
+    // What came since the drainer looked into its own journal is younger than this.
+    else if (oldest !== undefined || end) this.#oldest = oldest ?? this.#now();
   }
 
   #mark(end: Position, deadLetters: Settled['deadLetters']): void {

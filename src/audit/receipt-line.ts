@@ -112,7 +112,9 @@ export function decodeLine(line: string): JournaledReceipt | undefined {
 function parse(json: string): Row | undefined {
   try {
     const row = parseJson(json) as Row;
-    return row[0] === FORMAT && row.length >= COLUMNS && row.length <= COLUMNS + 1 ? row : undefined;
+    const isRow = row[0] === FORMAT && row.length >= COLUMNS && row.length <= COLUMNS + 1;
+    // What says which day it is of, before PostgreSQL can refuse it.
+    return isRow && typeof row[1] === 'string' ? row : undefined;
   } catch {
     return undefined;
   }

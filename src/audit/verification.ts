@@ -11,6 +11,7 @@ import type {
 } from '../services/trail-jobs.ts';
 import type { ChangeRecord, ReceiptRecord } from '../services/trail.ts';
 import { batchHash, CHAIN_ORIGIN, changeHash, dayOf, receiptHash, type ReceiptBatch } from './hash-chain.ts';
+import { PointerVerification, type PointerReader } from './pointer-verification.ts';
 
 /** A link of a chain: a change, or a batch of receipts. */
 export interface Link {
@@ -65,7 +66,7 @@ export interface BatchRange {
 }
 
 /** Reads the trail in pages that take little memory; an empty page is the last one. */
-export interface TrailReader {
+export interface TrailReader extends PointerReader {
   /** The ends of both chains at one moment, as their heads say; undefined: a head is not there. */
   heads(): Promise<{ readonly changes: Link | undefined; readonly batches: Link | undefined }>;
   countDocuments(): Promise<number>;
@@ -107,8 +108,8 @@ const NAMED_DOCUMENT = /"(?:bundle|draft)_hash":"([0-9a-f]{64})"/g;
 
 /**
  * Recomputes the whole trail up to the heads of now (docs/hashes.md): every document, every change, every receipt and
- * both chains. Each of the three parts ends at the first entry that does not fit. Pruning must not run meanwhile;
- * everything else may.
+ * both chains; and whether what is served is what the changes say (`pointer-verification.ts`). Each of the three parts
+ * ends at the first entry that does not fit. Pruning must not run meanwhile; everything else may.
  *
  * @param checkpoint what the chains must lead through, from wherever it was kept
  */
@@ -211,14 +212,51 @@ function missingDocument(seq: number, documentHash: string): AuditFinding {
 
 async function* changes(reader: TrailReader, head: Link | undefined, mark: Link | undefined): PartVerification {
   if (head === undefined) return CHANGE_CHAIN.headless();
-  let link: Link = { number: 0, hash: CHAIN_ORIGIN };
-  for await (const page of pages<StoredChange>((last) => reader.changes(last?.seq ?? 0, head.number))) {
-    const { fitting, end, broken } = CHANGE_CHAIN.follow(page.map(changeEntry), link, mark);
-    yield fitting;
-    if (broken) return broken;
-    link = end;
+  const pointers = new PointerVerification(reader);
+  const walk = new ChangeWalk(reader, pointers, mark);
+  const unfit = yield* walk.to(head.number);
+  if (unfit) return unfit;
+  const broken = CHANGE_CHAIN.end(walk.end, head, mark, await reader.changeOutside());
+  return broken ?? (yield* pointers.compare((later) => uncounted(walk.to(later))));
+}
+
+/** Takes the changes one after the other, in pages. */
+class ChangeWalk {
+  readonly #reader: TrailReader;
+  readonly #pointers: PointerVerification;
+  readonly #mark: Link | undefined;
+  #end: Link = { number: 0, hash: CHAIN_ORIGIN };
+
+  /** @param mark a link of the checkpoint */
+  constructor(reader: TrailReader, pointers: PointerVerification, mark: Link | undefined) {
+    this.#reader = reader;
+    this.#pointers = pointers;
+    this.#mark = mark;
   }
-  return CHANGE_CHAIN.end(link, head, mark, await reader.changeOutside());
+
+  /** The last change that was taken. */
+  get end(): Link {
+    return this.#end;
+  }
+
+  /** Goes on up to this change: each must fit the chain, and what was written with it must be what it says. */
+  async *to(last: number): PartVerification {
+    for await (const page of pages<StoredChange>(() => this.#reader.changes(this.#end.number, last))) {
+      const { fitting, end, broken } = CHANGE_CHAIN.follow(page.map(changeEntry), this.#end, this.#mark);
+      this.#end = end;
+      const unfit = (await this.#pointers.follow(page.slice(0, fitting))) ?? broken;
+      yield fitting;
+      if (unfit) return unfit;
+    }
+    return undefined;
+  }
+}
+
+/** Changes that came after the head up to which all is verified. */
+async function* uncounted(entries: PartVerification): AsyncGenerator<0, AuditFinding | undefined> {
+  let step = await entries.next();
+  for (; !step.done; step = await entries.next()) yield 0;
+  return step.value;
 }
 
 function changeEntry(change: StoredChange): ChainEntry {
@@ -243,14 +281,29 @@ interface PruneDetail {
   readonly batches?: { readonly removed_through: number; readonly chain_hash: string };
 }
 
-/** @param prunes a change that is not what was chained is found where changes are verified, and says nothing here */
+function isPruneDetail(detail: unknown): detail is PruneDetail {
+  const { days, through, receipts, batches } = detail as Partial<PruneDetail>;
+  return (
+    Array.isArray(days) &&
+    days.every((day) => typeof day === 'string') &&
+    Number.isSafeInteger(through) &&
+    Number.isSafeInteger(receipts) &&
+    (batches === undefined || (Number.isSafeInteger(batches.removed_through) && typeof batches.chain_hash === 'string'))
+  );
+}
+
+/**
+ * @param prunes a change that is not what was chained is found where changes are verified, and says nothing here; nor
+ *   does one that pruning does not write, so that what it was to excuse is found
+ */
 function removedReceipts(prunes: readonly StoredChange[]): Removed {
   const days = new Map<string, number>();
   let receipts = 0;
   let through: Link = { number: 0, hash: CHAIN_ORIGIN };
   for (const change of prunes) {
     if (recomputed(changeEntry(change).hash) !== change.chainHash) continue;
-    const detail = parseJson(change.detail) as PruneDetail;
+    const detail = parseJson(change.detail);
+    if (!isPruneDetail(detail)) continue;
     for (const day of detail.days) days.set(day, detail.through);
     receipts += detail.receipts;
     if (detail.batches) through = { number: detail.batches.removed_through, hash: detail.batches.chain_hash };

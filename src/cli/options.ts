@@ -53,14 +53,15 @@ export function labels(): Option {
 
 /** Labels by name. @throws UsageError if one is named twice: a render has one value for it */
 export function labelsOf(words: readonly string[]): Record<string, string> {
-  const byName: Record<string, string> = {};
+  const byName = new Map<string, string>();
   for (const word of words) {
     const split = word.indexOf('=');
     const name = word.slice(0, split);
-    if (Object.hasOwn(byName, name)) throw new UsageError(`--label ${name}=… is given twice; a render has one value`);
-    byName[name] = word.slice(split + 1);
+    if (byName.has(name)) throw new UsageError(`--label ${name}=… is given twice; a render has one value`);
+    byName.set(name, word.slice(split + 1));
   }
-  return byName;
+  // Not by assignment, which means something else for `__proto__`: a filter that lost a label would name more.
+  return Object.fromEntries(byName);
 }
 
 /** An option whose values are the short names of an enumeration. */
@@ -107,6 +108,15 @@ export function moved(command: Command): Command {
   return command.option('--expected-revision <n>', 'refuse unless the pointer stands at this revision', wholeNumber);
 }
 
+/** A time with its offset, or the beginning of a day in UTC: the same wherever it is typed. */
+export function instant(text: string): Date {
+  const date = new Date(/^\d{4}-\d\d-\d\d(T.+(Z|[+-]\d\d:\d\d))?$/.test(text) ? text : Number.NaN);
+  const day = text.slice(0, 10);
+  // A Date takes February 30 for March 2.
+  if (!Number.isNaN(date.getTime()) && new Date(day).toISOString().startsWith(day)) return date;
+  throw new InvalidArgumentError('It must be a time, as 2026-01-31 or 2026-01-31T08:00:00Z.');
+}
+
 function numberUpTo(max: number, text: string): number {
   const number = Number(text);
   if (!/^[0-9]+$/.test(text) || number > max) {
@@ -116,9 +126,7 @@ function numberUpTo(max: number, text: string): number {
 }
 
 function timestamp(text: string): Timestamp {
-  const date = new Date(text);
-  if (Number.isNaN(date.getTime())) throw new InvalidArgumentError('It must be a time, as 2026-01-31T08:00:00Z.');
-  return timestampFromDate(date);
+  return timestampFromDate(instant(text));
 }
 
 function collect(word: string, before: readonly string[]): readonly string[] {

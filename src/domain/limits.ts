@@ -78,6 +78,8 @@ export const MAX_DISPLAY_NAME_CHARACTERS = 200;
 export const MAX_REQUEST_ID_CHARACTERS = 128;
 /** Ids that a render asks for: longer than any id is, and short enough for the indexes of its receipt. */
 export const MAX_ASKED_ID_CHARACTERS = 128;
+/** Of a caller that is looked for. */
+export const MAX_CALLER_CHARACTERS = 256;
 export const MAX_LABELS = 16;
 export const MAX_LABEL_CHARACTERS = 128;
 export const MAX_PLACEHOLDERS = 64;

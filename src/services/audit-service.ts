@@ -1,6 +1,9 @@
-import { InvalidInput, NotFound } from '../domain/errors.ts';
+import { NotFound, Violations } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
+import { MAX_ASKED_ID_CHARACTERS, MAX_CALLER_CHARACTERS } from '../domain/limits.ts';
 import { ROOT_TENANT } from '../domain/tenant.ts';
+import { checkLength } from '../domain/text.ts';
+import { checkLabels } from './render-input.ts';
 import { replayReceipt, replaySubject, type ReplayResult } from './replay.ts';
 import type { Stores, WriteTransaction } from './stores.ts';
 import type { AuditHeads, ReplayProgress, TrailJobs, VerificationProgress } from './trail-jobs.ts';
@@ -97,12 +100,14 @@ export class AuditService {
   }
 
   /**
-   * Erases the values that were captured of renders up to now. @throws InvalidInput if the filter names all renders
+   * Erases the values that were captured of renders up to now. @throws InvalidInput as `checkErasure` says
    * @returns of how many renders, and the seq of the change
    */
   async eraseInputs(tx: WriteTransaction, filter: ErasureFilter): Promise<{ erased: number; seq: number }> {
-    const { tenant, caller, labels, startTime, endTime } = filter;
-    if (!caller && Object.keys(labels).length === 0 && !startTime && !endTime) throw erasureUnbounded();
+    const violations = new Violations();
+    checkErasure(violations, filter);
+    violations.throwIfAny();
+    const { tenant, endTime } = filter;
     const before = new Date(Math.min(endTime?.getTime() ?? Infinity, this.#now()));
     const erased = await tx.eraseInputs(filter, before);
     const seq = await tx.appendChange({
@@ -127,6 +132,20 @@ export class AuditService {
   }
 }
 
+/**
+ * What may be erased: not all renders at once. The filter becomes part of the change log for ever, so it is bounded as
+ * what it is compared with; a tenant need not have the form of an id, since a render may ask for any.
+ */
+export function checkErasure(violations: Violations, filter: ErasureFilter): void {
+  const { tenant, caller, labels, startTime, endTime } = filter;
+  if (!caller && Object.keys(labels).length === 0 && !startTime && !endTime) {
+    violations.add('labels', 'REQUIRED', 'name at least one of caller, labels, start_time and end_time');
+  }
+  checkLength(violations, 'tenant', tenant, MAX_ASKED_ID_CHARACTERS);
+  checkLength(violations, 'caller', caller, MAX_CALLER_CHARACTERS);
+  checkLabels(violations, labels);
+}
+
 function erasureDetail({ tenant, caller, labels, startTime }: ErasureFilter): JsonObject {
   return {
     ...(tenant && { tenant }),
@@ -134,9 +153,4 @@ function erasureDetail({ tenant, caller, labels, startTime }: ErasureFilter): Js
     ...(Object.keys(labels).length > 0 && { labels }),
     ...(startTime && { from: startTime.toISOString() }),
   };
-}
-
-function erasureUnbounded(): InvalidInput {
-  const description = 'name at least one of caller, labels, start_time and end_time';
-  return new InvalidInput([{ field: 'labels', reason: 'REQUIRED', description }]);
 }

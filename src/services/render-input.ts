@@ -91,7 +91,8 @@ export function checkInputs(
   }
 }
 
-function checkLabels(violations: Violations, labels: Readonly<Record<string, string>>): void {
+/** The labels of a render, or of renders that are looked for. */
+export function checkLabels(violations: Violations, labels: Readonly<Record<string, string>>): void {
   const keys = Object.keys(labels);
   if (keys.length > MAX_LABELS) {
     violations.add('labels', 'TOO_MANY', `at most ${MAX_LABELS} labels are allowed, not ${keys.length}`);

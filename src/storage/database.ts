@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { MikroORM, type EntityManager } from '@mikro-orm/postgresql';
 import type pg from 'pg';
 import { ENTITIES } from './entities/index.ts';
@@ -29,6 +30,20 @@ export interface DatabaseConfig {
  * Drivers' errors leave as domain errors.
  */
 export type EntityAccess = <T>(statements: (em: EntityManager) => Promise<T>) => Promise<T>;
+
+/** The greatest delay of a timer, and the greatest statement_timeout, in milliseconds. */
+export const TIMEOUT_MAX_MS = 2 ** 31 - 1;
+
+/** How long statements may go unanswered, in milliseconds, where that is more than usual. */
+const patience = new AsyncLocalStorage<number>();
+
+/**
+ * Runs statements whose transaction has set its statement_timeout to `ms`: the driver would give their connection up
+ * sooner, and leave them running.
+ */
+export function withStatementTimeout<T>(ms: number, statements: () => Promise<T>): Promise<T> {
+  return patience.run(Math.min(TIMEOUT_MAX_MS, ms + ANSWER_MARGIN_MS), statements);
+}
 
 /** The server's sessions: all run as role `platen_server`, which owns nothing, in UTC. */
 export class Database {
@@ -154,13 +169,13 @@ interface Connection {
 
 /**
  * pg keeps a connection that did not answer in time, and one whose rollback failed; its pool would hand them out again
- * and again.
+ * and again. It takes the time for an answer from the statement, else from the connection.
  */
 function endWhenUseless(pooled: pg.PoolClient): void {
   const client = pooled as pg.PoolClient & pg.Client;
-  const query = client.query.bind(client) as (...statement: unknown[]) => Promise<unknown>;
-  client.query = ((...statement: unknown[]) =>
-    query(...statement).catch((error: unknown) => {
+  const query = client.query.bind(client) as (statement: object) => Promise<unknown>;
+  client.query = ((text: string, values: unknown[]) =>
+    query({ text, values, query_timeout: patience.getStore() }).catch((error: unknown) => {
       if (isUnanswered(error) || isInFailedTransaction(error)) void client.end();
       throw error;
     })) as typeof client.query;

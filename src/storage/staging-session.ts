@@ -24,16 +24,17 @@ export interface StagingSessionConfig {
 export class StagingSession {
   readonly #client: pg.Client;
   readonly #config: StagingSessionConfig;
-  readonly #end: AbortController;
 
-  private constructor(client: pg.Client, config: StagingSessionConfig, end: AbortController) {
+  private constructor(client: pg.Client, config: StagingSessionConfig) {
     this.#client = client;
     this.#config = config;
-    this.#end = end;
   }
 
-  /** @throws Error of the driver */
-  static async open(config: StagingSessionConfig): Promise<StagingSession> {
+  /**
+   * @param signal ends the session at once; a transaction is rolled back
+   * @throws Error of the driver
+   */
+  static async open(config: StagingSessionConfig, signal: AbortSignal): Promise<StagingSession> {
     const { statementTimeoutMs } = config;
     const url = withSessionOptions(config.url, {
       role: SERVER_ROLE,
@@ -44,22 +45,16 @@ export class StagingSession {
       // The head of the chain must not stay locked by a session that the network has lost.
       idle_in_transaction_session_timeout: String(statementTimeoutMs),
     });
-    const end = new AbortController();
-    const bounds = { queryTimeoutMs: statementTimeoutMs + ANSWER_MARGIN_MS, signal: end.signal };
+    const bounds = { queryTimeoutMs: statementTimeoutMs + ANSWER_MARGIN_MS, signal };
     const client = new pg.Client({
       ...connectionOptions(url, 'platen receipts', bounds),
       connectionTimeoutMillis: statementTimeoutMs,
     });
     // A lost connection is told to the next statement.
     client.on('error', () => {});
-    const session = new StagingSession(client, config, end);
-    try {
-      await client.connect();
-      await session.query(CREATE_STAGING);
-    } catch (error) {
-      session.close();
-      throw error;
-    }
+    const session = new StagingSession(client, config);
+    await client.connect();
+    await session.query(CREATE_STAGING);
     return session;
   }
 
@@ -79,11 +74,6 @@ export class StagingSession {
       copy.end();
       return promise;
     });
-  }
-
-  /** Ends the session at once; a transaction is rolled back. */
-  close(): void {
-    this.#end.abort();
   }
 
   async #timed<T>(statement: () => Promise<T>): Promise<T> {

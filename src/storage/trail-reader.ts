@@ -1,3 +1,11 @@
+import { isDeepStrictEqual } from 'node:util';
+import type {
+  Columns,
+  LastingTable,
+  MovingTable,
+  PointerPage,
+  PointerRow,
+} from '../audit/pointer-verification.ts';
 import type {
   BatchRange,
   Link,
@@ -9,6 +17,10 @@ import type {
   StoredReceipt,
   TrailReader,
 } from '../audit/verification.ts';
+import type { JsonObject } from '../domain/json.ts';
+import { parseJson } from '../domain/parse-json.ts';
+import type { CapturePolicy } from '../domain/prompt-type.ts';
+import { parseTenantDocument, tenantDocument, type TenantContent } from '../domain/tenant.ts';
 import type { EntityAccess } from './database.ts';
 
 /** Rows of a page: a fraction of a second of work, and of what a thread may hold. */
@@ -172,6 +184,52 @@ export class PostgresTrailReader implements TrailReader {
     );
   }
 
+  async moving(table: MovingTable, after: PointerRow | undefined): Promise<PointerPage> {
+    const { key, columns } = MOVING[table];
+    const page = await this.#pointers(key, `select ${key.join(', ')}, ${columns} from ${table}`, after);
+    return table === 'tenant' ? { ...page, rows: page.rows.map(withContentHash) } : page;
+  }
+
+  owners(table: LastingTable, after: PointerRow | undefined): Promise<PointerPage> {
+    const owner = LASTING[table].key.slice(0, -1);
+    const names = owner.join(', ');
+    const select = `select ${names}, count(*)::integer as rows from ${table}`;
+    return this.#pointers(owner, select, after, `group by ${names}`);
+  }
+
+  async lasting(table: LastingTable, keys: PointerRow['key'][]): Promise<PointerRow[]> {
+    const { key, columns } = LASTING[table];
+    const named = key.map((column, index) => `k.key ->> ${index} as ${column}`);
+    const joined = key.map((column) => `r.${column} = k.${column}${column === 'revision' ? '::integer' : ''}`);
+    const rows = await this.#rows<Columns>(
+      `select ${key.map((column) => `k.${column}`).join(', ')}, ${columns}
+      from (select ${named.join(', ')} from jsonb_array_elements(?::jsonb) k (key)) k
+      join ${table} r on ${joined.join(' and ')}`,
+      [JSON.stringify(keys)],
+    );
+    return rows.map((row) => pointerOf(key, row));
+  }
+
+  /** By one statement, so that rows and head are of one moment. */
+  async #pointers(
+    key: readonly string[],
+    select: string,
+    after: PointerRow | undefined,
+    grouping = '',
+  ): Promise<PointerPage> {
+    const order = key.join(', ');
+    const beyond = after ? `where (${order}) > (${key.map(() => '?').join(', ')})` : '';
+    const rows = await this.#rows<Columns & { readonly head: string }>(
+      `select h.seq as head, r.*
+      from (select (select seq from change_head) as seq) h
+      left join (${select} ${beyond} ${grouping} order by ${order} limit ?) r on true
+      order by ${order}`,
+      [...(after?.key ?? []), this.#pageRows],
+    );
+    const there = rows.filter((row) => row[key[0]!] !== null);
+    return { head: Number(rows[0]!.head), rows: there.map((row) => pointerOf(key, row)) };
+  }
+
   /** In the order of the index on the batch, which finds at once that there are none. */
   async #place(sources: readonly string[], parameters: unknown[]): Promise<ReceiptPlace | undefined> {
     const firsts = sources.map((source) => `(select render_id, batch from ${source} order by batch limit 1)`);
@@ -189,6 +247,85 @@ export class PostgresTrailReader implements TrailReader {
 
   #rows<Row extends object>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
     return this.#access((em) => em.execute<Row[]>(sql, parameters));
+  }
+}
+
+interface PointerColumns {
+  /** The primary key. */
+  readonly key: readonly string[];
+  /** The other columns that are compared. */
+  readonly columns: string;
+}
+
+const DRAFT: PointerColumns = {
+  key: ['tenant', 'id'],
+  columns: 'type, edit_version, draft_hash, archive_time is not null as archived',
+};
+
+const MOVING: Readonly<Record<MovingTable, PointerColumns>> = {
+  tenant: {
+    key: ['tenant'],
+    columns: `edit_version, document_hash, coalesce(parent, '') as parent, display_name, variables, capture_policy,
+      receipt_retention_days`,
+  },
+  template: DRAFT,
+  bundle: DRAFT,
+  activation: { key: ['tenant', 'type'], columns: 'bundle_id, revision' },
+  channel: { key: ['tenant', 'bundle_id', 'channel'], columns: 'revision' },
+};
+
+const LASTING: Readonly<Record<LastingTable, PointerColumns>> = {
+  template_version: {
+    key: ['tenant', 'id', 'version'],
+    columns: 'r.type, r.document_hash, r.edit_version, r.create_actor',
+  },
+  bundle_version: {
+    key: ['tenant', 'id', 'version'],
+    columns: `r.type, r.draft_hash, r.snapshot_hash, r.edit_version, r.create_actor, coalesce((
+        select string_agg(template_tenant || '/' || template_id || '@' || template_version, ' ' order by ordinal)
+        from bundle_version_pin p where p.tenant = r.tenant and p.bundle_id = r.id and p.version = r.version
+      ), '') as pins`,
+  },
+  release: {
+    key: ['tenant', 'bundle_id', 'channel', 'revision'],
+    columns: 'r.kind, r.targets, r.origin_revision, r.seq::float8 as seq, r.create_actor',
+  },
+};
+
+function pointerOf(key: readonly string[], row: Columns): PointerRow {
+  const columns = Object.entries(row).filter(([column]) => column !== 'head' && !key.includes(column));
+  return { key: key.map((column) => String(row[column])), columns: Object.fromEntries(columns) };
+}
+
+type TenantColumns = {
+  readonly edit_version: number;
+  readonly document_hash: string;
+  readonly parent: string;
+  readonly display_name: string;
+  readonly variables: string;
+  readonly capture_policy: CapturePolicy;
+  readonly receipt_retention_days: number;
+};
+
+function withContentHash({ key, columns }: PointerRow): PointerRow {
+  const { edit_version, document_hash, ...content } = columns as TenantColumns;
+  return { key, columns: { edit_version, document_hash, content_hash: contentHash(content) } };
+}
+
+function contentHash(columns: Omit<TenantColumns, 'edit_version' | 'document_hash'>): string {
+  try {
+    const content: TenantContent = {
+      parent: columns.parent,
+      displayName: columns.display_name,
+      variables: parseJson(columns.variables) as JsonObject,
+      capturePolicy: columns.capture_policy,
+      receiptRetentionDays: columns.receipt_retention_days,
+    };
+    const { hash, text } = tenantDocument(content);
+    // A document leaves out what is empty, and with it what is none, as days below 0.
+    return isDeepStrictEqual(parseTenantDocument(text), content) ? hash : '';
+  } catch {
+    return '';
   }
 }
 

@@ -14,6 +14,7 @@ import type {
   WriteTransaction,
 } from '../services/stores.ts';
 import type { ChangeEntry, ErasureFilter } from '../services/trail.ts';
+import { withStatementTimeout } from './database.ts';
 import { draftColumns, type DraftEntity } from './draft-table.ts';
 import { ActivationEntity } from './entities/activation.ts';
 import { BundleReferenceEntity } from './entities/bundle-reference.ts';
@@ -231,15 +232,22 @@ export class PostgresWriteTransaction extends PostgresStores implements WriteTra
   }
 
   async eraseInputs(filter: ErasureFilter, before: Date): Promise<number> {
-    await this.#bound();
-    await this.#em.execute('select 1 from receipt_head for update');
-    await this.#bound();
-    return deleteInputs(this.#em, filter, before);
+    await this.#patiently(() => this.#em.execute('select 1 from receipt_head for update'));
+    return this.#patiently(() => deleteInputs(this.#em, filter, before));
   }
 
   async insertErasure(seq: number, filter: ErasureFilter, before: Date): Promise<void> {
     await this.#bound();
     await insertErasure(this.#em, seq, filter, before);
+  }
+
+  /** For statements that may take as long as the call may. */
+  async #patiently<T>(statements: () => Promise<T>): Promise<T> {
+    await this.#bound();
+    const { deadline } = this.#call;
+    return deadline === undefined
+      ? statements()
+      : withStatementTimeout(deadline - this.#now().getTime(), statements);
   }
 
   /** Locks what may not exist as a row yet, by its name. */

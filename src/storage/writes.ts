@@ -7,7 +7,7 @@ import {
   type Writes,
   type WriteTransaction,
 } from '../services/stores.ts';
-import type { Database } from './database.ts';
+import { TIMEOUT_MAX_MS, type Database } from './database.ts';
 import { RequestEntity } from './entities/request.ts';
 import { domainError, driverCode } from './errors.ts';
 import { PostgresWriteTransaction } from './write-transaction.ts';
@@ -17,9 +17,6 @@ const PURGE_BATCH = 1000;
 
 /** Two transactions that cannot both commit (serialization_failure, deadlock_detected): the next attempt may. */
 const CONFLICT_STATES = new Set(['40001', '40P01']);
-
-/** The greatest statement_timeout, in milliseconds. */
-const TIMEOUT_MAX_MS = 2 ** 31 - 1;
 
 /** A statement that was ended by its timeout. */
 const TIMEOUT_STATES = new Set(['57014', '55P03']);

@@ -142,7 +142,7 @@ export function journalObserver(metrics: Metrics, logger: Logger) {
 /** Measures, counts and logs how receipts get from journals into the database. */
 export function drainObserver(metrics: Metrics, logger: Logger) {
   const failures = new Map<string, Outage>();
-  let away = false;
+  let away: string | undefined;
   return {
     settled: (batch: {
       readonly chained: number;
@@ -160,12 +160,13 @@ export function drainObserver(metrics: Metrics, logger: Logger) {
         const told = { count: deadLetters.length, deadLetters: deadLetters.slice(0, MOST_TOLD) };
         logger.error(told, 'receipts were set aside as dead letters');
       }
-      if (away) logger.info('receipts reach the database again');
-      away = false;
+      if (away !== undefined) logger.info('receipts reach the database again');
+      away = undefined;
     },
     away: (reason: string) => {
-      if (!away) logger.warn({ reason }, 'receipts wait in the journal until the database takes them');
-      away = true;
+      if (reason === away) return;
+      away = reason;
+      logger.warn({ reason }, 'receipts wait in the journal until the database takes them');
     },
     failed: (work: string, reason: string) => {
       const outage = failures.get(work) ?? new Outage();

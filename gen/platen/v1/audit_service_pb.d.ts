@@ -1500,7 +1500,8 @@ export enum AuditPart {
   DOCUMENTS = 1,
 
   /**
-   * Changes and their chain.
+   * Changes and their chain; then what is served, held against them: tenants, drafts, versions, releases, channels and
+   * activations.
    *
    * @generated from enum value: AUDIT_PART_CHANGES = 2;
    */
@@ -1540,7 +1541,7 @@ export enum AuditProblem {
   MISSING = 1,
 
   /**
-   * The content does not have the hash that was recorded of it.
+   * The content does not have the hash that was recorded of it, or is not what the changes say.
    *
    * @generated from enum value: AUDIT_PROBLEM_ALTERED = 2;
    */
@@ -1554,7 +1555,7 @@ export enum AuditProblem {
   BROKEN_LINK = 3,
 
   /**
-   * Something is there that the chain does not hold.
+   * Something is there that the chain does not hold, or that no change made.
    *
    * @generated from enum value: AUDIT_PROBLEM_UNEXPECTED = 4;
    */
@@ -1641,8 +1642,8 @@ export declare const AuditService: GenService<{
     output: typeof ReplayReceiptsResponseSchema;
   },
   /**
-   * Recomputes documents, changes and receipts with their chains, and tells how it goes: for each of the three, the
-   * first entry that does not fit. What only a signed checkpoint can show is compared with the one that is sent along.
+   * Recomputes documents, changes and receipts with their chains, holds what is served against the changes, and tells
+   * how it goes: for each of the three, the first entry that does not fit. What only a signed checkpoint can show is compared with the one that is sent along.
    *
    * @generated from rpc platen.v1.AuditService.VerifyAudit
    */

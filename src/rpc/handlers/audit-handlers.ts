@@ -1,5 +1,5 @@
 import { Violations } from '../../domain/errors.ts';
-import type { AuditService } from '../../services/audit-service.ts';
+import { checkErasure, type AuditService } from '../../services/audit-service.ts';
 import type { Writes } from '../../services/stores.ts';
 import { AuditService as AuditRpc } from '../../../gen/platen/v1/audit_service_pb.js';
 import {
@@ -81,6 +81,7 @@ export function auditHandlers(writes: Writes, audit: AuditService): ServedServic
 
     eraseInputs: mutation(writes, method.eraseInputs, (violations, request) => {
       const filter = readErasureFilter(violations, request);
+      checkErasure(violations, filter);
       return async (tx) => {
         // The request is refused: there is nothing to learn from erasing first.
         if (violations.size > 0) return {};

@@ -63,7 +63,7 @@ export function readChangeFilter(violations: Violations, request: ListChangesReq
     entityId: request.entityId,
     action: changeActions.optional(violations, 'action', request.action),
     actor: request.actor,
-    hash: request.hash,
+    hash: readHashFilter(violations, 'hash', request.hash),
     ...readSpan(violations, request),
   };
 }
@@ -93,8 +93,8 @@ export function readReceiptFilter(
 ): ReceiptFilter {
   return {
     tenant: request.tenant,
-    bundleHash: request.bundleHash,
-    personalityHash: request.personalityHash,
+    bundleHash: readHashFilter(violations, 'bundle_hash', request.bundleHash),
+    personalityHash: readHashFilter(violations, 'personality_hash', request.personalityHash),
     caller: request.caller,
     requestId: 'requestId' in request ? request.requestId : '',
     bundleId: request.bundleId,
@@ -207,6 +207,12 @@ export function readHeads(violations: Violations, field: string, heads: AuditHea
   checkHash(violations, `${field}.change_hash`, changeHash);
   checkHash(violations, `${field}.batch_hash`, batchHash);
   return { changeSeq: readSeq(changeSeq), changeHash, batch: readSeq(batch), batchHash };
+}
+
+/** @param hash empty: any */
+function readHashFilter(violations: Violations, field: string, hash: string): string {
+  if (hash !== '') checkHash(violations, field, hash);
+  return hash;
 }
 
 function checkHash(violations: Violations, field: string, hash: string): void {

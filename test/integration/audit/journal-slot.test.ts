@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { Worker } from 'node:worker_threads';
@@ -129,10 +129,27 @@ describe("A dead worker's journal is adopted", () => {
     assert.deepEqual(directories(own(adoptableSlots(root))), [join(root, '7')]);
   });
 
+  it('a slot that cannot be owned, and a file like one, do not keep others from being adopted', () => {
+    const root = newRoot();
+    for (const name of ['1', '2', '8']) mkdirSync(join(root, name));
+    for (const name of ['1', '2', '8']) writeFileSync(join(root, name, '00000001.log'), 'x');
+    mkdirSync(join(root, '2', 'owner.lock'));
+    writeFileSync(join(root, '5'), 'x');
+    assert.deepEqual(directories(own(adoptableSlots(root))), [join(root, '1'), join(root, '8')]);
+    assert.throws(() => adoptableSlots(root), /unable to open database file|ENOTDIR/);
+  });
+
   it('the file of the lock stays when a slot is given up', () => {
     const root = newRoot();
     claimSlot(root).release();
     assert.deepEqual(readdirSync(join(root, '0')), ['owner.lock']);
+  });
+
+  it('owning one needs no room on the disk, which journals may have taken', () => {
+    const root = newRoot();
+    const [slot] = own([claimSlot(root)]);
+    assert.deepEqual(readdirSync(slot!.directory), ['owner.lock']);
+    assert.equal(statSync(join(slot!.directory, 'owner.lock')).size, 0);
   });
 
   it('a lock that is no database is a fault, not an owner', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, statSync, symlinkSync, write as writeFile, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { mock } from 'node:test';
 import { JournalReader } from '../../../src/audit/journal-reader.ts';
 import { comparePositions, Journal, type JournalOptions, type Position } from '../../../src/audit/journal.ts';
 import { ReceiptNotKept } from '../../../src/services/trail.ts';
@@ -190,6 +191,14 @@ describe('Journals are bounded and outlive faults', () => {
     await until('another segment is there', () => segmentsIn(directory).length === 2);
     now = 3 * MINUTE_MS;
     assert.deepEqual(await journal.append('c\n'), { segment: 2, offset: 2 });
+  });
+
+  it('whatever the clock of the machine is set to meanwhile', async () => {
+    const { journal } = given();
+    await journal.append('a\n');
+    const clock = mock.method(Date, 'now', () => Number.MAX_SAFE_INTEGER);
+    const { segment } = await journal.append('b\n').finally(() => clock.mock.restore());
+    assert.equal(segment, 1);
   });
 
   it('what waits when it ends is kept, and then appends are refused', async () => {

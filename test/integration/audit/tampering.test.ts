@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { CHAIN_ORIGIN, batchHash, batchRoot, changeHash, receiptHash } from '../../../src/audit/hash-chain.ts';
 import { verifyTrail } from '../../../src/audit/verification.ts';
+import { bundleDocument } from '../../../src/domain/bundle.ts';
 import { documentOf } from '../../../src/domain/document.ts';
 import type { JsonObject } from '../../../src/domain/json.ts';
 import type {
@@ -13,7 +14,9 @@ import type { CapturedInputs, ReceiptRecord } from '../../../src/services/trail.
 import { ReceiptChain } from '../../../src/storage/receipt-chain.ts';
 import { openSession, type Session } from '../../../src/storage/session.ts';
 import { PostgresTrailReader } from '../../../src/storage/trail-reader.ts';
-import { bundleVersion, changeEntry, draftRecord, receiptRecord } from '../../support/storage/records.ts';
+import { Authors } from '../../support/audit/authors.ts';
+import { bundle } from '../../support/drafts.ts';
+import { changeEntry, draftRecord, receiptRecord } from '../../support/storage/records.ts';
 import { openRegistry, type Registry } from '../../support/storage/registry.ts';
 
 const DAY = 86_400_000;
@@ -37,10 +40,29 @@ const batches = [
 ];
 const RECEIPTS = batches.flat().length;
 
-/** The change that publishes a bundle; those before make templates. */
-const PUBLISH_SEQ = TEMPLATES + 2;
-const CHANGES = PUBLISH_SEQ + 1;
-const version = bundleVersion('welcome', '1.0.0');
+/** The changes after those that make templates, in their order. */
+const STORY = [
+  'hello is made',
+  'hello is published',
+  'welcome is made',
+  'welcome is published',
+  'welcome is released',
+  'welcome is activated',
+  'welcome is edited',
+  'welcome is published again',
+  'welcome is released again',
+  'welcome is rolled back',
+  'welcome is released on staging',
+  'staging is withdrawn',
+  'acme is made',
+  'acme is edited',
+  'a template is archived',
+] as const;
+const CHANGES = TEMPLATES + 1 + STORY.length;
+
+function seqOf(change: (typeof STORY)[number]): number {
+  return TEMPLATES + 2 + STORY.indexOf(change);
+}
 
 let registry: Registry;
 /** A superuser's, who takes back all that was done once it is verified. */
@@ -63,28 +85,39 @@ function draft(n: number): ReturnType<typeof draftRecord> {
 }
 
 async function fill(): Promise<void> {
-  for (let n = 2; n < PUBLISH_SEQ; n += 1) {
+  for (let n = 2; n < TEMPLATES + 2; n += 1) {
     await registry.write(async (tx) => {
       await tx.putDocument(draft(n).draft);
       await tx.insertTemplate(draft(n));
-      await tx.appendChange(changeEntry({ entityId: draft(n).id, afterHash: draft(n).draft.hash }));
+      const detail = { type: 'GREETING', edit_version: 1 };
+      await tx.appendChange(changeEntry({ entityId: draft(n).id, afterHash: draft(n).draft.hash, detail }));
     });
   }
-  const { snapshot } = version;
-  const bundle = { entityKind: 'BUNDLE', entityId: 'welcome', afterHash: snapshot.hash } as const;
-  await registry.write(async (tx) => {
-    await tx.putDocument(snapshot);
-    await tx.putDocument(version.draft);
-    await tx.appendChange(changeEntry({ ...bundle, action: 'PUBLISH', detail: { draft_hash: version.draft.hash } }));
-    const targets = [{ version: '1.0.0', bundle_hash: snapshot.hash, weight: 100 }];
-    await tx.appendChange(changeEntry({ ...bundle, action: 'RELEASE', detail: { channel: 'production', targets } }));
-  });
+  await tell();
   const chain = new ReceiptChain({ url: registry.test.serverUrl, statementTimeoutMs: 10_000 });
   for (const batch of batches) {
     const prepared = chain.prepare(batch.map((record) => ({ receipt: record, inputs: INPUTS })));
     for (const each of prepared) await chain.append(each);
   }
   await chain.close();
+}
+
+/** Writes what the server would have written. */
+async function tell(): Promise<void> {
+  const authors = new Authors(registry);
+  await authors.createTemplate('default', 'hello');
+  await authors.publishTemplate('default', 'hello', '1.0.0', 1);
+  await authors.createBundle('default', 'welcome');
+  await authors.publishBundle('default', 'welcome', '1.0.0', 1, 'production');
+  await authors.updateBundle('default', 'welcome', 'better', 1);
+  await authors.publishBundle('default', 'welcome', '1.1.0', 2);
+  await authors.release('default', 'welcome', 'production', '1.1.0');
+  await authors.rollback('default', 'welcome', 'production');
+  await authors.release('default', 'welcome', 'staging', '1.0.0');
+  await authors.release('default', 'welcome', 'staging', undefined);
+  await authors.createTenant('acme', { brand: 'Acme' });
+  await authors.updateTenant('acme', { brand: 'ACME' }, 1);
+  assert.equal(await authors.archiveTemplate('default', 'template-3', 1), CHANGES);
 }
 
 /** Reads in the superuser's transaction. */
@@ -159,6 +192,8 @@ async function rechainReceipts(): Promise<void> {
 }
 
 const DOCUMENT = documentOf({ type: 'GREETING', content: 'template-7' }).hash;
+/** The draft that is published first. */
+const PUBLISHED = bundleDocument('GREETING', bundle()).hash;
 
 interface Tampering {
   readonly title: string;
@@ -210,14 +245,18 @@ const TABLE: readonly Tampering[] = [
   },
   {
     title: 'a published draft that is missing',
-    sql: `delete from document where hash = '${version.draft.hash}'`,
-    found: [{ part: 'DOCUMENTS', problem: 'MISSING', seq: PUBLISH_SEQ, documentHash: version.draft.hash }],
+    sql: `delete from document where hash = '${PUBLISHED}';
+      update change set before_hash = '', after_hash = '' where '${PUBLISHED}' in (before_hash, after_hash)`,
+    found: [
+      { part: 'DOCUMENTS', problem: 'MISSING', seq: seqOf('welcome is published'), documentHash: PUBLISHED },
+      ...found.change('ALTERED', seqOf('welcome is made')),
+    ],
   },
   ...CONTENT_OF_CHANGE.split(', ').map((column) => ({
     title: `another ${column} of a change`,
     sql: `update change set ${column} = ${
       { time: `time + interval '1 ms'`, before_hash: `repeat('a', 64)`, detail: `'{"edit_version":2}'` }[column] ??
-      `'${column === 'after_hash' ? version.draft.hash : 'other'}'`
+      `'${column === 'after_hash' ? DOCUMENT : 'other'}'`
     } where seq = 17`,
     found: [
       ...(column === 'before_hash'
@@ -500,6 +539,232 @@ const TABLE: readonly Tampering[] = [
   },
 ];
 
+/** Alterations of what is served, with the change that says otherwise. */
+const SERVED: readonly (readonly [title: string, sql: string, problem: AuditFinding['problem'], seq: number])[] = [
+  [
+    'a channel that was moved to another revision',
+    `update channel set revision = 2 where channel = 'production'`,
+    'ALTERED',
+    seqOf('welcome is rolled back'),
+  ],
+  [
+    'a channel that was put back in service',
+    `update channel set revision = 1 where channel = 'staging'`,
+    'ALTERED',
+    seqOf('staging is withdrawn'),
+  ],
+  [
+    'a channel that was removed',
+    `delete from channel where channel = 'production'`,
+    'MISSING',
+    seqOf('welcome is rolled back'),
+  ],
+  ['a channel that nothing was released on', `insert into channel values ('acme', 'trip', 'beta', 1)`, 'UNEXPECTED', 0],
+  [
+    'other targets of a release',
+    `update release set targets = replace(targets, '1.0.0', '1.1.0') where revision = 3`,
+    'ALTERED',
+    seqOf('welcome is rolled back'),
+  ],
+  [
+    'targets of a release that are the same in other words',
+    `update release set targets = targets || ' ' where revision = 3`,
+    'ALTERED',
+    seqOf('welcome is rolled back'),
+  ],
+  ...['kind', 'origin_revision', 'seq', 'create_actor'].map(
+    (column) =>
+      [
+        `another ${column} of a release`,
+        `update release set ${column} = '9' where channel = 'staging' and revision = 1`,
+        'ALTERED',
+        seqOf('welcome is released on staging'),
+      ] as const,
+  ),
+  [
+    'a release that was removed',
+    `delete from release where channel = 'production' and revision = 1`,
+    'MISSING',
+    seqOf('welcome is released'),
+  ],
+  [
+    'a release that nobody made',
+    `insert into release (tenant, bundle_id, channel, revision, kind, targets, origin_revision, seq, create_time,
+       create_actor)
+     select tenant, bundle_id, channel, 4, kind, targets, origin_revision, seq, create_time, create_actor
+     from release where channel = 'production' and revision = 3`,
+    'UNEXPECTED',
+    0,
+  ],
+  [
+    'another bundle of an activation',
+    `update activation set bundle_id = 'trip'`,
+    'ALTERED',
+    seqOf('welcome is activated'),
+  ],
+  ['another revision of an activation', `update activation set revision = 2`, 'ALTERED', seqOf('welcome is activated')],
+  ['an activation that was removed', `delete from activation`, 'MISSING', seqOf('welcome is activated')],
+  [
+    'an activation that nobody made',
+    `insert into activation select 'acme', type, bundle_id, revision, seq, update_time, update_actor from activation`,
+    'UNEXPECTED',
+    0,
+  ],
+  ...Object.entries({
+    parent: `'evil'`,
+    display_name: `'other'`,
+    variables: `'{"brand":"Evil"}'`,
+    capture_policy: `'FULL'`,
+    receipt_retention_days: '7',
+    edit_version: '3',
+    document_hash: `(select document_hash from tenant where tenant = 'default')`,
+  }).map(
+    ([column, value]) =>
+      [
+        `another ${column} of a tenant`,
+        `update tenant set ${column} = ${value} where tenant = 'acme'`,
+        'ALTERED',
+        seqOf('acme is edited'),
+      ] as const,
+  ),
+  ...['[]', '{"brand":"ACME"', 'null'].map(
+    (variables) =>
+      [
+        `variables of a tenant that are ${variables}`,
+        `update tenant set variables = '${variables}' where tenant = 'acme'`,
+        'ALTERED',
+        seqOf('acme is edited'),
+      ] as const,
+  ),
+  [
+    'variables of a tenant that are none, where there are none',
+    `update tenant set variables = '[]' where tenant = 'default'`,
+    'ALTERED',
+    1,
+  ],
+  [
+    'days of a tenant that are none, where there are none',
+    `alter table tenant drop constraint tenant_receipt_retention_days_check;
+     update tenant set receipt_retention_days = -1 where tenant = 'default'`,
+    'ALTERED',
+    1,
+  ],
+  ['a tenant that was removed', `delete from tenant where tenant = 'acme'`, 'MISSING', seqOf('acme is edited')],
+  [
+    'a tenant that nobody made',
+    `insert into tenant (tenant, parent, display_name, variables, capture_policy, edit_version, document_hash,
+       create_time, update_time, update_actor)
+     select 'evil', parent, display_name, variables, capture_policy, edit_version, document_hash, create_time,
+       update_time, update_actor
+     from tenant where tenant = 'acme'`,
+    'UNEXPECTED',
+    0,
+  ],
+  [
+    'another snapshot of a bundle version',
+    `update bundle_version set snapshot_hash = '${DOCUMENT}' where version = '1.1.0'`,
+    'ALTERED',
+    seqOf('welcome is published again'),
+  ],
+  [
+    'another draft of a bundle version',
+    `update bundle_version set draft_hash = '${DOCUMENT}' where version = '1.0.0'`,
+    'ALTERED',
+    seqOf('welcome is published'),
+  ],
+  ...[`template_tenant = 'acme'`, `template_id = 'other'`, `template_version = '2.0.0'`].map(
+    (pin) =>
+      [
+        `${pin} of what a bundle version was built from`,
+        `update bundle_version_pin set ${pin} where version = '1.1.0'`,
+        'ALTERED',
+        seqOf('welcome is published again'),
+      ] as const,
+  ),
+  [
+    'nothing that a bundle version was built from',
+    `delete from bundle_version_pin where version = '1.0.0'`,
+    'ALTERED',
+    seqOf('welcome is published'),
+  ],
+  [
+    'a bundle version that was removed',
+    `delete from bundle_version where version = '1.0.0'`,
+    'MISSING',
+    seqOf('welcome is published'),
+  ],
+  [
+    'a bundle version that nobody published',
+    `insert into bundle_version (tenant, id, version, type, draft_hash, snapshot_hash, personality_hash,
+       constraints_hash, edit_version, create_time, create_actor)
+     select tenant, id, '1.2.0', type, draft_hash, snapshot_hash, personality_hash, constraints_hash, edit_version,
+       create_time, create_actor
+     from bundle_version where version = '1.1.0'`,
+    'UNEXPECTED',
+    0,
+  ],
+  [
+    'another document of a template version',
+    `update template_version set document_hash = '${DOCUMENT}'`,
+    'ALTERED',
+    seqOf('hello is published'),
+  ],
+  ...['type', 'edit_version', 'create_actor'].flatMap((column) => [
+    [
+      `another ${column} of a template version`,
+      `update template_version set ${column} = '9'`,
+      'ALTERED',
+      seqOf('hello is published'),
+    ] as const,
+    [
+      `another ${column} of a bundle version`,
+      `update bundle_version set ${column} = '9' where version = '1.0.0'`,
+      'ALTERED',
+      seqOf('welcome is published'),
+    ] as const,
+  ]),
+  ['a template version that was removed', 'delete from template_version', 'MISSING', seqOf('hello is published')],
+  [
+    'a template version of a template that published none',
+    `update template_version set id = 'template-2'; insert into template_version (tenant, id, version, type,
+       document_hash, edit_version, create_time, create_actor)
+     select tenant, 'hello', version, type, document_hash, edit_version, create_time, create_actor
+     from template_version`,
+    'UNEXPECTED',
+    0,
+  ],
+  [
+    'another draft of a template',
+    `update template set draft_hash = '${DOCUMENT}' where id = 'template-9'`,
+    'ALTERED',
+    9,
+  ],
+  [
+    'another draft of a bundle',
+    `update bundle set draft_hash = '${DOCUMENT}'`,
+    'ALTERED',
+    seqOf('welcome is edited'),
+  ],
+  ['another edit_version of a bundle', 'update bundle set edit_version = 1', 'ALTERED', seqOf('welcome is edited')],
+  ['another type of a bundle', `update bundle set type = 'FAREWELL'`, 'ALTERED', seqOf('welcome is edited')],
+  ['an archived bundle', 'update bundle set archive_time = now()', 'ALTERED', seqOf('welcome is edited')],
+  [
+    'a template that came back from the archive',
+    `update template set archive_time = null where id = 'template-3'`,
+    'ALTERED',
+    seqOf('a template is archived'),
+  ],
+  ['a bundle that was removed', 'delete from bundle', 'MISSING', seqOf('welcome is edited')],
+  [
+    'a bundle that nobody made',
+    `insert into bundle select 'acme', id, type, edit_version, draft_hash, latest_version, create_time, update_time,
+       update_actor, archive_time
+     from bundle`,
+    'UNEXPECTED',
+    0,
+  ],
+];
+
 describe('Verification shows tampering', () => {
   before(async () => {
     registry = await openRegistry();
@@ -541,6 +806,58 @@ describe('Verification shows tampering', () => {
     });
   }
 
+  for (const [title, sql, problem, seq] of SERVED) {
+    it(`of a superuser with what is served: ${title}`, async () => {
+      await run(sql);
+      const { findings } = await verify();
+      const place = seq > 0 ? { seq } : {};
+      assert.deepEqual(findings.map(pick), [{ part: 'CHANGES', problem, ...place }]);
+    });
+  }
+
+  for (const [sql, expected, actual, description] of [
+    [
+      `update channel set revision = 2 where channel = 'production'`,
+      '3',
+      '2',
+      `revision of channel default/welcome#production is not what change ${seqOf('welcome is rolled back')} says`,
+    ],
+    [
+      `delete from activation`,
+      '{"bundle_id":"welcome","revision":1}',
+      '',
+      `activation default/GREETING is missing: change ${seqOf('welcome is activated')} says that it is there`,
+    ],
+    [
+      `update activation set tenant = 'acme'`,
+      '',
+      '{"bundle_id":"welcome","revision":1}',
+      'activation acme/GREETING is there, which no change made',
+    ],
+    [
+      `update release set create_actor = 'eve' where channel = 'staging' and revision = 2`,
+      'admin',
+      'eve',
+      `create_actor of release default/welcome#staging@2 is not what change ${seqOf('staging is withdrawn')} says`,
+    ],
+    [
+      `insert into release (tenant, bundle_id, channel, revision, kind, targets, origin_revision, seq, create_time,
+         create_actor)
+       select tenant, bundle_id, 'beta', revision, kind, targets, origin_revision, seq, create_time, create_actor
+       from release where channel = 'staging'`,
+      '0',
+      '2',
+      'channel default/welcome#beta has 2 releases, of which changes made 0',
+    ],
+  ] as const) {
+    it(`which says: ${description}`, async () => {
+      await run(sql);
+      const { findings } = await verify();
+      const told = findings.map((found) => [found.expected, found.actual, found.description]);
+      assert.deepEqual(told, [[expected, actual, description]]);
+    });
+  }
+
   it('which is told by what must be there, what is there, and in words', async () => {
     await run(`update receipt set caller = 'other' where render_id = ${id(2, 1)}`);
     const { findings } = await verify();
@@ -551,12 +868,26 @@ describe('Verification shows tampering', () => {
     assert.deepEqual(findings, [{ part: 'RECEIPTS', problem: 'ALTERED', ...place, expected, actual, description }]);
   });
 
-  it('a tail that was cut off, and only against a checkpoint', async () => {
-    const checkpoint = await heads();
-    await run(`delete from change where seq > 17; delete from receipt_batch where batch > 4;
+  /** Cuts off what came after change 17 and batch 4, but for the rows that the changes made. */
+  function cutOff(): Promise<void> {
+    return run(`delete from change where seq > 17; delete from receipt_batch where batch > 4;
       delete from receipt where batch > 4; delete from receipt_stray where batch > 4;
       update change_head set (seq, chain_hash) = (select seq, chain_hash from change where seq = 17);
       update receipt_head set (batch, chain_hash) = (select batch, chain_hash from receipt_batch where batch = 4)`);
+  }
+
+  it('a tail that was cut off, by what it leaves behind', async () => {
+    await cutOff();
+    assert.deepEqual((await verify()).findings.map(pick), [{ part: 'CHANGES', problem: 'UNEXPECTED' }]);
+  });
+
+  it('a tail that was cut off with all that it had made, and only against a checkpoint', async () => {
+    const checkpoint = await heads();
+    await cutOff();
+    await run(`delete from channel; delete from release; delete from activation; delete from bundle_version;
+      delete from template_version; delete from bundle; delete from tenant where tenant <> 'default';
+      delete from template where draft_hash not in (select after_hash from change);
+      update template set archive_time = null`);
     assert.deepEqual((await verify()).findings, []);
     assert.deepEqual((await verify(checkpoint)).findings.map(pick), [
       ...found.change('CHECKPOINT_MISMATCH', CHANGES),

@@ -162,9 +162,11 @@ chain_hash   cccc
   });
 
   it('receipts refuses what is no time', async () => {
-    const { exitCode, stderr } = await runCommand(['audit', 'receipts', '--since', 'yesterday']);
-    assert.equal(exitCode, 2);
-    assert.match(stderr, /'yesterday' is invalid\. It must be a time, as 2026-01-31T08:00:00Z\./);
+    for (const time of ['yesterday', '5', '2026-1-5 10:00', '2026-02-30', '2026-01-31T08:00:00']) {
+      const { exitCode, stderr } = await runCommand(['audit', 'receipts', '--since', time]);
+      assert.equal(exitCode, 2, time);
+      assert.ok(stderr.includes(`'${time}' is invalid. It must be a time, as 2026-01-31 or 2026-01-31T08:00:00Z.`));
+    }
   });
 
   describe('receipt', () => {
@@ -455,6 +457,13 @@ describe('Captured values can be erased: platen audit erase', () => {
       },
     });
     assert.deepEqual(outcome, { exitCode: 0, stdout: 'erased the values of 12 renders (seq 30)\n', stderr: '' });
+  });
+
+  it('no label is lost, whatever its name, so that no more is erased than was named', async () => {
+    const labels = ['--label', '__proto__=x', '--label', 'constructor=y'];
+    const { calls } = await runAgainst(erasing, ['audit', 'erase', ...labels, '--since', '2026-01-31', '--yes']);
+    const request = calls[0]!.request as { labels: object };
+    assert.deepEqual(Object.entries(request.labels), [['__proto__', 'x'], ['constructor', 'y']]);
   });
 
   for (const answer of ['y\n', 'Yes\n']) {

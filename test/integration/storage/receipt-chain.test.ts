@@ -51,6 +51,31 @@ async function count(table: string): Promise<number> {
   return (await asOwner(test, `select 1 from ${table}`)).length;
 }
 
+/** Drainers' sessions that are in a state: after their last statement, as pg_stat_activity calls it. */
+function sessions(state: string): Promise<unknown[]> {
+  return asOwner(
+    test,
+    `select 1 from pg_stat_activity
+    where application_name = 'platen receipts' and datname = current_database() and ${state}`,
+  );
+}
+
+/** Resolves once the rows of a batch that was prepared are in the database, before its turn. */
+async function sentAhead(): Promise<void> {
+  const staged = `state = 'idle in transaction' and query like 'copy %'`;
+  await until('it is sent ahead', async () => (await sessions(staged)).length === 1);
+}
+
+/** Prepares and appends a batch that waits for its turn until the session that is returned is closed. */
+async function appendLater(to: ReceiptChain, some: readonly ReceiptRecord[]) {
+  const blocking = await openSession(test.ownerUrl, 'platen test');
+  await blocking.em.execute('begin; select 1 from receipt_head for update');
+  const [batch] = to.prepare(some.map((each) => journaled(each)));
+  const appended = to.append(batch!);
+  await until('it waits', async () => (await sessions(`wait_event_type = 'Lock'`)).length === 1);
+  return { batch: batch!, appended, blocking };
+}
+
 /** Makes a partition as pruning, or an operator, may unmake it: past all bounds. */
 async function makePartition(day: Date): Promise<void> {
   const [bounds] = await asOwner<{ lower: string; upper: string }>(
@@ -111,6 +136,29 @@ describe('Receipts are chained in batches of one day', () => {
     const appended = [records(20), records(20), records(20)].map((some) => drain(chain, some));
     await Promise.all([...appended, chain.ensurePartitions()]);
     await assertChainIntact(test);
+  });
+
+  it('the rows of the next one are sent while one waits for its turn, and come after it', async () => {
+    const { appended, blocking } = await appendLater(chain, records(3));
+    const [next] = chain.prepare(records(2).map((each) => journaled(each)));
+    await sentAhead();
+    const both = Promise.all([appended, chain.append(next!)]);
+    await blocking.close();
+    assert.deepEqual(await both, [{ chained: 3 }, { chained: 2 }]);
+    assert.deepEqual((await batches(test)).map(({ count }) => count), [3, 2]);
+    await assertChainIntact(test);
+  });
+
+  it('what is prepared and not appended does not get there, and ends with its drainer', async () => {
+    chain.prepare(records(1).map((each) => journaled(each)));
+    await sentAhead();
+    const [never] = chain.prepare(records(1).map((each) => journaled(each)));
+    await chain.close();
+    const [late] = chain.prepare(records(1).map((each) => journaled(each)));
+    await chain.close();
+    await Promise.all([never!.content, late!.content]);
+    await until('no session is left', async () => (await sessions('true')).length === 0);
+    assert.equal(await count('receipt'), 0);
   });
 
   it('each statement is told with the seconds it took', async () => {
@@ -333,6 +381,17 @@ describe('A bad receipt never blocks the rest', () => {
     });
   }
 
+  it('one that is refused ahead of its turn leaves the batch before it alone', async () => {
+    const { appended, blocking } = await appendLater(chain, records(3));
+    const [bad] = chain.prepare(records(1, { caller: 'a\0b' }).map((each) => journaled(each)));
+    await until('it is refused', async () => (await sessions(`state = 'idle in transaction (aborted)'`)).length === 1);
+    await blocking.close();
+    assert.deepEqual(await appended, { chained: 3 });
+    await assert.rejects(chain.append(bad!), (error) => driverCode(error) === '22021');
+    assert.equal(await drain(chain, records(2)), 2);
+    await assertChainIntact(test);
+  });
+
   for (const [what, changes] of Object.entries({
     'text that is not well-formed Unicode': { caller: 'a\ud800' },
     'an id that names no time': { renderId: 'no-uuid' },
@@ -434,6 +493,20 @@ describe('Receipts reach the chain whatever is killed when', () => {
     assert.equal(await count('receipt'), 2);
   });
 
+  it('what was sent ahead of a batch that fails is sent again', async () => {
+    const impatient = openChain(test, { statementTimeoutMs: 1_000 });
+    const { batch, appended, blocking } = await appendLater(impatient, records(3));
+    const [next] = impatient.prepare(records(2).map((each) => journaled(each)));
+    const rejected = assert.rejects(appended, Unavailable);
+    await sentAhead();
+    await rejected;
+    await blocking.close();
+    assert.deepEqual(await impatient.append(next!), { chained: 2 });
+    assert.deepEqual(await impatient.append(batch), { chained: 3 });
+    await impatient.close();
+    await assertChainIntact(test);
+  });
+
   it('a drainer that the network has lost does not keep the chain locked', async () => {
     const proxy = await DatabaseProxy.start(test);
     const lost = openChain({ serverUrl: proxy.url }, { statementTimeoutMs: 500 });
@@ -510,5 +583,22 @@ describe('The capture policy decides what is kept', () => {
     });
     await fc.assert(property, { numRuns: 40 });
     await assertChainIntact(test);
+  });
+});
+
+describe('Captured values can be erased', () => {
+  useChain();
+
+  it('also those that are sent ahead when it happens', async () => {
+    const record = receiptRecord(noon());
+    const [batch] = chain.prepare([journaled(record, { variables: { a: 1 } })]);
+    await sentAhead();
+    await asOwner(
+      test,
+      `insert into erasure (seq, requested_tenant, caller, labels, first_id, end_id)
+      values (1, '', '', '{}', platen_day_bound(current_date - 1), platen_day_bound(current_date + 2))`,
+    );
+    assert.deepEqual(await chain.append(batch!), { chained: 1 });
+    assert.equal(await stores.receipts.findInputs(record.renderId), undefined);
   });
 });

@@ -8,12 +8,13 @@ import { postgresChangeLog } from '../../../src/routing/postgres-change-log.ts';
 import type { VerificationProgress } from '../../../src/services/trail-jobs.ts';
 import type { ReceiptRecord } from '../../../src/services/trail.ts';
 import { SERVER_ROLE } from '../../../src/storage/database.ts';
+import { TenantService } from '../../../src/services/tenant-service.ts';
 import { ReceiptChain } from '../../../src/storage/receipt-chain.ts';
 import { pruneReceipts, type PruneOptions, type Pruning } from '../../../src/storage/receipt-pruning.ts';
 import { PostgresTrailReader } from '../../../src/storage/trail-reader.ts';
 import { shareTrail } from '../../../src/storage/trail-lock.ts';
 import { asOwner, createEmptyDatabase } from '../../support/postgres.ts';
-import { changeEntry, receiptRecord, TENANT_DOCUMENT, tenantRecord } from '../../support/storage/records.ts';
+import { changeEntry, receiptRecord, tenantRecord } from '../../support/storage/records.ts';
 import { openRegistry, type Registry } from '../../support/storage/registry.ts';
 import { until } from '../../support/until.ts';
 
@@ -59,10 +60,9 @@ async function drain(days: number, count = 1, changes: Partial<ReceiptRecord> = 
 async function keepers(retentions: Readonly<Record<string, number>>): Promise<void> {
   let parent = 'default';
   for (const [tenant, receiptRetentionDays] of Object.entries(retentions)) {
-    await registry.write(async (tx) => {
-      await tx.putDocument(TENANT_DOCUMENT);
-      await tx.insertTenant(tenantRecord(tenant, { parent, receiptRetentionDays }));
-    });
+    const content = { displayName: '', variables: {}, capturePolicy: 'FULL', receiptRetentionDays } as const;
+    const given = { tenant, parent, ...content };
+    await registry.write((tx) => new TenantService(registry.stores).create(tx, given));
     parent = tenant;
   }
 }

@@ -3,10 +3,11 @@ import { DeadlineExceeded } from '../../../src/domain/errors.ts';
 import type { ErasureFilter, ReceiptFilter, ReceiptRecord } from '../../../src/services/trail.ts';
 import type { ReceiptChain } from '../../../src/storage/receipt-chain.ts';
 import { openSession } from '../../../src/storage/session.ts';
+import { PostgresWrites } from '../../../src/storage/writes.ts';
 import { asOwner } from '../../support/postgres.ts';
 import { assertChainIntact, drain, noon, openChain } from '../../support/storage/chain.ts';
 import { changeEntry, receiptRecord } from '../../support/storage/records.ts';
-import { notRepeated, openRegistry, writeCall, type Registry } from '../../support/storage/registry.ts';
+import { notRepeated, openRegistry, openServerDatabase, writeCall, type Registry } from '../../support/storage/registry.ts';
 import { until } from '../../support/until.ts';
 
 const HASH = 'a'.repeat(64);
@@ -246,6 +247,24 @@ describe('An erasure is a change and reaches receipts under way', () => {
     await assert.rejects(erasing, DeadlineExceeded);
     await blocking.close();
     assert.deepEqual(await held([record!]), [true]);
+  });
+
+  it('one whose call has time is not given up when other statements are', async () => {
+    const [record] = some();
+    await drain(chain, [record!], VALUES);
+    const impatient = await openServerDatabase(registry.test, { statementTimeoutMs: 200 });
+    const writes = new PostgresWrites(impatient, async () => {}, () => new Date());
+    const blocking = await openSession(registry.test.ownerUrl, 'platen test');
+    await blocking.em.execute('begin; select 1 from receipt_head for update');
+    const filter = { tenant: '', caller: 'a', labels: {}, startTime: undefined, endTime: undefined };
+    const call = writeCall({ deadline: Date.now() + 3_600_000 });
+    const erasing = writes.run(call, notRepeated<number>(), (tx) => tx.eraseInputs(filter, noon(30)));
+    // Longer than the driver waits for the answer to another statement.
+    await blocking.em.execute('select pg_sleep(1.5)');
+    await blocking.close();
+    assert.equal(await erasing, 1);
+    await impatient.close();
+    assert.deepEqual(await held([record!]), [false]);
   });
 });
 

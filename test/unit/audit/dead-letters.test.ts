@@ -40,4 +40,11 @@ describe('A bad receipt never blocks the rest', () => {
     const [torn, whole] = (await readFile(path, 'utf8')).split('\n');
     assert.deepEqual([torn, (JSON.parse(whole!) as { line: string }).line], ['{"ti', 'y']);
   });
+
+  it('nor does it matter that a process was killed in the middle of a write', async () => {
+    await writeFile(path, '{"ti');
+    await new DeadLetterFile(path).add([{ renderId: '', reason: 'x', line: 'y' }]);
+    const [torn, whole] = (await readFile(path, 'utf8')).split('\n');
+    assert.deepEqual([torn, (JSON.parse(whole!) as { line: string }).line], ['{"ti', 'y']);
+  });
 });

@@ -316,7 +316,7 @@ describe('Receipts reach the chain whatever is killed when', () => {
     own.add(line().text);
     await start();
     await pass(100);
-    const away = { kind: 'away', reason: 'connect ECONNREFUSED', oldest: TIME.getTime() };
+    const away = { kind: 'away', reason: 'connect ECONNREFUSED', backlog: 0, oldest: TIME.getTime() };
     assert.deepEqual(events, [away, away]);
   });
 
@@ -404,10 +404,27 @@ describe('A bad receipt never blocks the rest', () => {
     own.add(DAMAGED);
     await start();
     assert.deepEqual(told('failed'), [{ kind: 'failed', work: 'set aside', reason: 'ENOSPC: no space left' }]);
+    const later = line();
+    own.add(later.text);
+    await pass(200);
+    assert.deepEqual(chain.ids, [later.id]);
     assert.equal(own.drainedTo, 0);
     diskFull = false;
-    await pass(100);
-    assert.deepEqual([letters.length, own.drainedTo], [1, 1]);
+    await pass(200);
+    assert.deepEqual([letters.length, own.drainedTo], [1, 2]);
+  });
+
+  it('nor does it keep the others, and an adopted journal is not let go before it is kept', async () => {
+    diskFull = true;
+    const sound = line();
+    const other = new Orphan([DAMAGED, sound.text], 2);
+    orphans.push(other);
+    await start();
+    assert.deepEqual(chain.ids, [sound.id]);
+    assert.deepEqual([other.drainedTo, other.released], [0, false]);
+    diskFull = false;
+    await pass(200);
+    assert.deepEqual([letters.length, other.drainedTo, other.released], [1, 2, true]);
   });
 
   it('an outage among the halves is waited for', async () => {

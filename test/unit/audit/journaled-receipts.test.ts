@@ -157,10 +157,10 @@ describe('A level of acknowledgement names what a receipt survives', () => {
     const first = write(receipts);
     journal.written();
     await turn();
-    receipts.told({ kind: 'away', reason: 'ECONNREFUSED', oldest: NOW });
+    receipts.told({ kind: 'away', reason: 'ECONNREFUSED', backlog: 0, oldest: NOW });
     assert.equal(first.state, 'waiting');
     mock.timers.tick(2_000);
-    receipts.told({ kind: 'away', reason: 'ECONNREFUSED', oldest: NOW });
+    receipts.told({ kind: 'away', reason: 'ECONNREFUSED', backlog: 0, oldest: NOW });
     const second = write(receipts);
     journal.written();
     await turn();
@@ -208,8 +208,8 @@ describe('A level of acknowledgement names what a receipt survives', () => {
     const refused = write(receipts);
     const others = Array.from({ length: 1_001 }, (_, at) => ({ renderId: `render-${at}`, reason: '22P05' }));
     receipts.told(settled(0, { deadLetters: [{ renderId: refused.id, reason: '22P05' }] }));
-    receipts.told(settled(0, { deadLetters: others }));
-    receipts.told(settled(1, { deadLetters: others.slice(0, 1) }));
+    receipts.told(settled(1, { deadLetters: others }));
+    receipts.told(settled(2, { deadLetters: others.slice(0, 1) }));
     journal.written();
     await turn();
     assert.equal(refused.state, 'kept');
@@ -283,12 +283,12 @@ describe('Readers find the receipts of the replica that they ask', () => {
     journal.written();
     await turn();
     const reader = ask(receipts);
-    receipts.told({ kind: 'away', reason: 'ECONNREFUSED', oldest: NOW });
+    receipts.told({ kind: 'away', reason: 'ECONNREFUSED', backlog: 0, oldest: NOW });
     await turn();
     const later = ask(receipts);
     await turn();
     assert.deepEqual([reader.answered, later.answered, flushes], [true, false, 2]);
-    receipts.told({ kind: 'away', reason: 'ECONNREFUSED', oldest: NOW });
+    receipts.told({ kind: 'away', reason: 'ECONNREFUSED', backlog: 0, oldest: NOW });
     await turn();
     assert.equal(later.answered, true);
   });
@@ -308,9 +308,9 @@ describe('Receipts pass through a local journal', () => {
     assert.deepEqual(shown(), [3, 0.5, 900]);
     mock.timers.tick(1_000);
     assert.deepEqual(shown(), [3, 1.5, 900]);
-    receipts.told({ kind: 'away', reason: 'ECONNREFUSED', oldest: NOW - 3_000 });
-    receipts.told({ kind: 'away', reason: 'connected, but nothing is read', oldest: undefined });
-    assert.deepEqual(shown(), [3, 4, 900]);
+    receipts.told({ kind: 'away', reason: 'ECONNREFUSED', backlog: 0, oldest: NOW - 3_000 });
+    receipts.told({ kind: 'away', reason: 'connected, but nothing is read', backlog: 2, oldest: undefined });
+    assert.deepEqual(shown(), [5, 4, 900]);
     receipts.told(settled(1, { freedBytes: 300, oldest: NOW }));
     assert.deepEqual(shown(), [2, 1, 600]);
     receipts.told(settled(2));
@@ -331,17 +331,28 @@ describe('Receipts pass through a local journal', () => {
     assert.deepEqual([receipts.depth, receipts.oldestSeconds], [0, 0]);
   });
 
+  it('and what was drained of those does not make what waits any younger', async () => {
+    const receipts = receiptsAt('journal');
+    write(receipts, { ageMs: 5_000 });
+    journal.written();
+    await turn();
+    receipts.told(settled(0, { end: undefined, receipts: 0, backlog: 0 }));
+    assert.deepEqual([receipts.depth, receipts.oldestSeconds], [1, 5]);
+  });
+
   it('and what a new drainer reads again does not count twice', async () => {
     const receipts = receiptsAt('journal');
     for (let count = 0; count < 3; count += 1) write(receipts);
     journal.written();
     await turn();
     receipts.told(settled(2, { receipts: 2 }));
-    receipts.told(settled(2, { receipts: 2 }));
-    assert.equal(receipts.depth, 0);
+    for (const again of [1, 2]) receipts.told(settled(again));
+    assert.equal(receipts.depth, 1);
     write(receipts);
     journal.written();
     await turn();
-    assert.equal(receipts.depth, 1);
+    assert.equal(receipts.depth, 2);
+    receipts.told(settled(4, { receipts: 2 }));
+    assert.equal(receipts.depth, 0);
   });
 });

@@ -67,6 +67,7 @@ describe('A bad receipt never blocks the rest', () => {
   it('a line of another format is not read', () => {
     const row = JSON.parse(line.slice(9)) as unknown[];
     const others = ['', '[', 'null', '{}', JSON.stringify([2, ...row.slice(1)]), JSON.stringify(row.slice(0, 27))];
+    others.push(JSON.stringify(row.with(1, null)));
     for (const json of [...others, JSON.stringify([...row, 'more'])]) {
       assert.equal(decodeLine(lineOf(json)), undefined, json);
     }

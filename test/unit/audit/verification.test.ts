@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { batchHash, batchRoot, CHAIN_ORIGIN, changeHash, dayOf, receiptHash } from '../../../src/audit/hash-chain.ts';
+import type { PointerPage, PointerRow } from '../../../src/audit/pointer-verification.ts';
 import {
   verifyTrail,
   type BatchRange,
@@ -34,14 +35,14 @@ class MemoryTrail implements TrailReader {
   changeHead: Link = { number: 0, hash: CHAIN_ORIGIN };
   batchHead: Link = { number: 0, hash: CHAIN_ORIGIN };
 
-  /** Appends a change as the server does, with its document. */
+  /** Appends a change as the server does, with its document; of an entity without rows unless told otherwise. */
   change(entry: Partial<ChangeEntry> = {}): void {
     const { hash, text } = documentOf({ change: this.log.length });
     this.stored.push({ hash, content: text });
     this.stored.sort((a, b) => (a.hash < b.hash ? -1 : 1));
     const { number, hash: prevHash } = this.changeHead;
     const record = {
-      ...changeEntry({ afterHash: hash, ...entry }),
+      ...changeEntry({ entityKind: 'RECEIPT', action: 'ERASE', afterHash: hash, ...entry }),
       seq: number + 1,
       time: NOON,
       actor: 'admin',
@@ -132,6 +133,18 @@ class MemoryTrail implements TrailReader {
 
   receiptOutside(after: number): Promise<StoredReceipt | undefined> {
     return Promise.resolve(this.rows.find(({ batch }) => batch <= after || batch > this.batchHead.number));
+  }
+
+  moving(): Promise<PointerPage> {
+    return Promise.resolve({ head: this.changeHead.number, rows: [] });
+  }
+
+  owners(): Promise<PointerPage> {
+    return Promise.resolve({ head: this.changeHead.number, rows: [] });
+  }
+
+  lasting(): Promise<PointerRow[]> {
+    return Promise.resolve([]);
   }
 
   #page<T>(rows: readonly T[], isIn: (row: T) => boolean): Promise<T[]> {
@@ -285,6 +298,23 @@ describe("Pruning keeps within each tenant's retention", () => {
     assert.deepEqual(await findings(trail), ['ALTERED change 1', 'MISSING batch 1']);
     assert.deepEqual(await prunedReceipts(trail), [0, 0]);
   });
+
+  for (const [what, detail] of [
+    ['nothing', {}],
+    ['days that are none', { ...prune, days: [1] }],
+    ['no list of days', { ...prune, days: 'all' }],
+    ['no last batch', { ...prune, through: 'four' }],
+    ['no number of receipts', { ...prune, receipts: null }],
+    ['no number of a removed batch', { ...prune, batches: { chain_hash: '' } }],
+    ['no hash of a removed batch', { ...prune, batches: { removed_through: 4 } }],
+  ] as const) {
+    it(`nor what a change says that names ${what}`, async () => {
+      trail.deleteReceipts([1, 2, 4]);
+      trail.prune(detail as JsonObject);
+      assert.deepEqual(await findings(trail), ['MISSING batch 1']);
+      assert.deepEqual(await prunedReceipts(trail), [0, 0]);
+    });
+  }
 
   it('receipts that are there all the same are verified', async () => {
     trail.prune(prune);

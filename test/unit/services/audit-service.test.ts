@@ -235,6 +235,18 @@ describe('An erasure is a change and reaches receipts under way', () => {
     });
   }
 
+  it('a filter that is longer than what it is compared with is refused, since the log would keep it for ever', async () => {
+    const { tx, steps } = new ErasingTransaction();
+    const labels = Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`label${i}`, '']));
+    const filter = { ...ERASURE, tenant: 'a'.repeat(129), caller: 'c'.repeat(257), labels };
+    await assert.rejects(service.eraseInputs(tx, filter), (error: InvalidInput) => {
+      const fields = error.violations.map(({ field, reason }) => `${field} ${reason}`);
+      assert.deepEqual(fields, ['tenant TOO_LONG', 'caller TOO_LONG', 'labels TOO_MANY']);
+      return true;
+    });
+    assert.deepEqual(steps, []);
+  });
+
   it('all of a tenant at once is refused', async () => {
     const { tx, steps } = new ErasingTransaction();
     await assert.rejects(service.eraseInputs(tx, { ...ERASURE, tenant: 'acme' }), InvalidInput);

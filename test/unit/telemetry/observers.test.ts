@@ -224,11 +224,12 @@ describe('Receipts pass through a local journal', () => {
     assert.deepEqual(lines[1]!['deadLetters'], deadLetters.slice(0, 10));
   });
 
-  it('and an outage is logged once, by what does not work, until it is over', () => {
+  it('and an outage is logged once, with every new reason, by what does not work, until it is over', () => {
     const { logger, lines } = memoryLogger();
     const observer = drainObserver(new Metrics(), logger);
     observer.away('ECONNREFUSED');
     observer.away('ECONNREFUSED');
+    observer.away('the journals hold receipts of another database');
     observer.settled(batch);
     observer.settled(batch);
     observer.failed('unlink', 'EACCES');
@@ -238,6 +239,11 @@ describe('Receipts pass through a local journal', () => {
     observer.died(new Error('out of memory'));
     assert.deepEqual(lines.map(({ level, reason, msg }) => [level, reason, msg]), [
       ['warn', 'ECONNREFUSED', 'receipts wait in the journal until the database takes them'],
+      [
+        'warn',
+        'the journals hold receipts of another database',
+        'receipts wait in the journal until the database takes them',
+      ],
       ['info', undefined, 'receipts reach the database again'],
       ['error', 'EACCES', 'a part of draining receipts failed; it is tried again'],
       ['error', 'EIO', 'a part of draining receipts failed; it is tried again'],

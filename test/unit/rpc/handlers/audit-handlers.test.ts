@@ -257,6 +257,14 @@ describe('Captured values can be erased', () => {
       'end_time CONFLICT',
       'request_id TOO_LONG',
     ]);
+    const long = { ...request, tenant: 'x'.repeat(129), caller: 'x'.repeat(257), labels: { user: 'x'.repeat(129) } };
+    assert.deepEqual(await refusal(call(served, method.eraseInputs, long)), [
+      'end_time CONFLICT',
+      'tenant TOO_LONG',
+      'caller TOO_LONG',
+      'labels.user TOO_LONG',
+      'request_id TOO_LONG',
+    ]);
     assert.deepEqual(asked, []);
   });
 });

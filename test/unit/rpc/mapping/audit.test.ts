@@ -162,8 +162,8 @@ describe('Every render leaves a receipt', () => {
   it('receipts are filtered by all that a request can name', () => {
     const request = create(ListReceiptsRequestSchema, {
       tenant: 'acme',
-      bundleHash: 'a',
-      personalityHash: 'b',
+      bundleHash: 'a'.repeat(64),
+      personalityHash: 'b'.repeat(64),
       caller: 'key:1',
       requestId: 'r-1',
       bundleId: 'welcome',
@@ -173,8 +173,8 @@ describe('Every render leaves a receipt', () => {
     });
     assert.deepEqual(readReceiptFilter(new Violations(), request), {
       tenant: 'acme',
-      bundleHash: 'a',
-      personalityHash: 'b',
+      bundleHash: 'a'.repeat(64),
+      personalityHash: 'b'.repeat(64),
       caller: 'key:1',
       requestId: 'r-1',
       bundleId: 'welcome',
@@ -182,6 +182,16 @@ describe('Every render leaves a receipt', () => {
       startTime: TIME,
       endTime: LATER,
     });
+  });
+
+  it('a hash that is none is a violation, and not one that nothing has', () => {
+    const violations = new Violations();
+    readReceiptFilter(violations, create(ListReceiptsRequestSchema, { bundleHash: 'ab', personalityHash: 'A'.repeat(64) }));
+    readChangeFilter(violations, create(ListChangesRequestSchema, { hash: `${'a'.repeat(64)}zz` }));
+    assert.deepEqual(
+      violations.list.map(({ field, reason }) => `${field} ${reason}`),
+      ['bundle_hash BAD_FORMAT', 'personality_hash BAD_FORMAT', 'hash BAD_FORMAT'],
+    );
   });
 
   it('a filter that names nothing means all', () => {
@@ -249,8 +259,8 @@ describe('Ranges of receipts are replayed', () => {
     const request = create(ReplayReceiptsRequestSchema, {
       tenant: 'acme',
       bundleId: 'welcome',
-      bundleHash: 'a',
-      personalityHash: 'b',
+      bundleHash: 'a'.repeat(64),
+      personalityHash: 'b'.repeat(64),
       caller: 'key:1',
       labels: { chat: 'c-1' },
       startTime: timestampFromDate(TIME),
@@ -260,8 +270,8 @@ describe('Ranges of receipts are replayed', () => {
     assert.deepEqual(readReceiptFilter(new Violations(), request), {
       tenant: 'acme',
       bundleId: 'welcome',
-      bundleHash: 'a',
-      personalityHash: 'b',
+      bundleHash: 'a'.repeat(64),
+      personalityHash: 'b'.repeat(64),
       caller: 'key:1',
       requestId: '',
       labels: { chat: 'c-1' },
