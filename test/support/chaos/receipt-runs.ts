@@ -30,6 +30,8 @@ const SHORT_NOTE = 'short';
 /** So that receipts which were held in memory could not be overlooked. */
 const LONG_NOTE = 'All work and no play makes a dull note. '.repeat(200);
 const SAMPLE_MS = 500;
+/** More than can be written in a minute. */
+const JOURNAL_BYTES = String(16 * 2 ** 30);
 
 /** One server after the other on one journal; each is killed under load, but for the last. */
 export async function runKills({ rounds, seed, say }: KillPlan): Promise<ReceiptRun> {
@@ -85,6 +87,7 @@ export async function runOutage(seconds: number, say: (line: string) => void): P
     }
     const answeredMeanwhile = callers.kept.size - answeredBefore;
     say(`PostgreSQL was away for ${seconds} s: ${answeredMeanwhile} renders, ${deepest} receipts waited`);
+    say(`${megabytes(journaled)} MB in the journal; the server's memory grew by ${megabytes(grown)} MB`);
     await stores.postgres.restart();
     await stores.postgres.accepting();
     await callers.stop();
@@ -112,6 +115,7 @@ class Stores {
       PLATEN_DATABASE_URL: this.postgres.serverUrl,
       PLATEN_DATABASE_OWNER_URL: this.postgres.ownerUrl,
       PLATEN_AUDIT_JOURNAL_DIR: this.#journal,
+      PLATEN_AUDIT_JOURNAL_BYTES: JOURNAL_BYTES,
     });
     this.#processes.push(server);
     const { grpc, http } = await server.logged('listening');
@@ -148,6 +152,10 @@ async function withStores<T>(run: (stores: Stores) => Promise<T>): Promise<T> {
   } finally {
     await stores.clear();
   }
+}
+
+function megabytes(bytes: number): number {
+  return Math.round(bytes / 1e6);
 }
 
 async function metricOf(url: string, name: string): Promise<number> {
