@@ -10,6 +10,7 @@ import { openDatabase } from '../src/storage/database.ts';
 import { ReceiptChain } from '../src/storage/receipt-chain.ts';
 import { firstIdAt } from '../src/storage/receipt-filter.ts';
 import { PostgresReceiptStore } from '../src/storage/receipt-store.ts';
+import { ANY_RECEIPT } from '../test/support/storage/records.ts';
 import { withOwnDatabase } from './support/own-database.ts';
 import {
   bundleHashOf,
@@ -39,18 +40,6 @@ const start = new Date(Math.floor(Date.now() / DAY_MS) * DAY_MS - DAY_MS);
 const end = new Date(start.getTime() + 8 * DAY_MS);
 /** A tenth of all receipts come before. */
 const deep = new Date(start.getTime() + (end.getTime() - start.getTime()) / 10);
-
-const ANY: ReceiptFilter = {
-  tenant: '',
-  bundleHash: '',
-  personalityHash: '',
-  caller: '',
-  requestId: '',
-  bundleId: '',
-  labels: {},
-  startTime: undefined,
-  endTime: undefined,
-};
 
 /** What is asked in the n-th round, so that not always the same pages are read. */
 interface Query {
@@ -125,7 +114,7 @@ async function measure(store: PostgresReceiptStore, query: Query, limit: number,
   const times: number[] = [];
   let items = 0;
   for (let round = 0; round < n; round += 1) {
-    const filter = { ...ANY, ...query.filter(round) };
+    const filter = { ...ANY_RECEIPT, ...query.filter(round) };
     const begun = performance.now();
     items += (await store.list(filter, before, limit)).length;
     times.push(performance.now() - begun);

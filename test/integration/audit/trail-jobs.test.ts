@@ -4,28 +4,17 @@ import { messagesHash } from '../../../src/domain/assembly.ts';
 import { sha256 } from '../../../src/domain/document.ts';
 import { Cancelled, DeadlineExceeded, Unavailable } from '../../../src/domain/errors.ts';
 import type { ReplayProgress, VerificationProgress } from '../../../src/services/trail-jobs.ts';
-import type { CapturedInputs, ReceiptFilter, ReceiptRecord } from '../../../src/services/trail.ts';
+import type { CapturedInputs, ReceiptRecord } from '../../../src/services/trail.ts';
 import { ReceiptChain } from '../../../src/storage/receipt-chain.ts';
 import { openSession } from '../../../src/storage/session.ts';
 import { TRAIL_LOCK_KEY } from '../../../src/storage/trail-lock.ts';
 import { syntheticReceipts } from '../../../bench/support/receipts.ts';
 import { DatabaseProxy } from '../../support/database-proxy.ts';
 import { asOwner } from '../../support/postgres.ts';
-import { receiptRecord } from '../../support/storage/records.ts';
+import { ANY_RECEIPT, receiptRecord } from '../../support/storage/records.ts';
 import { openRegistry, type Registry } from '../../support/storage/registry.ts';
 import { until } from '../../support/until.ts';
 
-const ALL: ReceiptFilter = {
-  tenant: '',
-  bundleHash: '',
-  personalityHash: '',
-  caller: '',
-  requestId: '',
-  bundleId: '',
-  labels: {},
-  startTime: undefined,
-  endTime: undefined,
-};
 const MEMORY_MB = 128;
 /** Not enough for 50,000 receipts. */
 const TIGHT_MB = 72;
@@ -132,7 +121,7 @@ describe('Ranges of receipts are replayed', () => {
       }),
     );
     await chain(receipts, (n) => ({ fallbackText: text(['Ada', 'Grace', 'Mary'][n]!) }));
-    const filter = { ...ALL, startTime: new Date(Date.now() - DAY) };
+    const filter = { ...ANY_RECEIPT, startTime: new Date(Date.now() - DAY) };
     const last = async () => (await told(jobs.replay(filter, never))).at(-1)!;
     const { total, replayed, matched } = await last();
     assert.deepEqual([total, replayed, matched], [3, 3, 3]);
@@ -153,7 +142,7 @@ describe('Ranges of receipts are replayed', () => {
   it('and their callers learn every second that they go on', async () => {
     const session = await openSession(registry.test.ownerUrl, 'platen test');
     await session.em.execute('begin; lock table receipt');
-    const running = jobs.replay(ALL, never);
+    const running = jobs.replay(ANY_RECEIPT, never);
     const none = { total: 0, replayed: 0, matched: 0, mismatched: 0, inputMissing: 0, rendererUnknown: 0 };
     const waiting = { done: false, value: { ...none, deviations: [] } };
     assert.deepEqual([await running.next(), await running.next(), await running.next()], [waiting, waiting, waiting]);
@@ -171,7 +160,7 @@ describe('Work that may run long is bounded', () => {
     const running = [jobs.verify(undefined, never), jobs.verify(undefined, never)];
     for (const each of running) await each.next();
     await assert.rejects(jobs.verify(undefined, never).next(), unavailable('OVERLOADED'));
-    await assert.rejects(jobs.replay(ALL, never).next(), unavailable('OVERLOADED'));
+    await assert.rejects(jobs.replay(ANY_RECEIPT, never).next(), unavailable('OVERLOADED'));
     await pruned();
     const results = await Promise.all(running.map(async (each) => (await told(each)).at(-1)!.result!.intact));
     assert.deepEqual(results, [true, true]);
@@ -194,7 +183,7 @@ describe('Work that may run long is bounded', () => {
     const narrow = openJobs({ memoryMb: TIGHT_MB });
     const { result } = (await told(narrow.verify(undefined, never))).at(-1)!;
     assert.deepEqual([result!.intact, result!.receipts], [true, 50_000]);
-    const [last] = (await told(narrow.replay({ ...ALL, caller: 'nobody' }, never))).slice(-1) as [ReplayProgress];
+    const [last] = (await told(narrow.replay({ ...ANY_RECEIPT, caller: 'nobody' }, never))).slice(-1) as [ReplayProgress];
     assert.equal(last.total, 0);
   });
 
@@ -259,7 +248,7 @@ describe('Verification shows tampering', () => {
     proxy.cut();
     const remote = openJobs({ url: proxy.url });
     await assert.rejects(told(remote.verify(undefined, never)), unavailable('DATABASE_UNAVAILABLE'));
-    await assert.rejects(told(remote.replay(ALL, never)), unavailable('DATABASE_UNAVAILABLE'));
+    await assert.rejects(told(remote.replay(ANY_RECEIPT, never)), unavailable('DATABASE_UNAVAILABLE'));
     await proxy.stop();
   });
 

@@ -6,24 +6,12 @@ import { openSession } from '../../../src/storage/session.ts';
 import { PostgresWrites } from '../../../src/storage/writes.ts';
 import { asOwner } from '../../support/postgres.ts';
 import { assertChainIntact, drain, noon, openChain } from '../../support/storage/chain.ts';
-import { changeEntry, receiptRecord } from '../../support/storage/records.ts';
+import { ANY_RECEIPT, changeEntry, receiptRecord } from '../../support/storage/records.ts';
 import { notRepeated, openRegistry, openServerDatabase, writeCall, type Registry } from '../../support/storage/registry.ts';
 import { until } from '../../support/until.ts';
 
 const HASH = 'a'.repeat(64);
 const VALUES = { variables: { name: 'x' } };
-
-const ANY: ReceiptFilter = {
-  tenant: '',
-  bundleHash: '',
-  personalityHash: '',
-  caller: '',
-  requestId: '',
-  bundleId: '',
-  labels: {},
-  startTime: undefined,
-  endTime: undefined,
-};
 
 let registry: Registry;
 let chain: ReceiptChain;
@@ -60,13 +48,13 @@ describe('The trail can be filtered and exported', () => {
     receipts.map(({ renderId }) => records.findIndex((record) => record.renderId === renderId));
 
   const listed = async (filter: Partial<ReceiptFilter>, before = '', limit = 10) =>
-    places(await registry.stores.receipts.list({ ...ANY, ...filter }, before, limit));
+    places(await registry.stores.receipts.list({ ...ANY_RECEIPT, ...filter }, before, limit));
 
   it('receipts of all days come as one list, the latest first', async () => {
     assert.deepEqual(await listed({}), [3, 2, 1, 0]);
     assert.deepEqual(await listed({}, '', 2), [3, 2]);
     assert.deepEqual(await listed({}, records[2]!.renderId, 2), [1, 0]);
-    const [read] = await registry.stores.receipts.list(ANY, '', 1);
+    const [read] = await registry.stores.receipts.list(ANY_RECEIPT, '', 1);
     assert.deepEqual(read, await registry.stores.receipts.find(records[3]!.renderId));
   });
 
@@ -91,8 +79,8 @@ describe('The trail can be filtered and exported', () => {
   for (const [name, filter, expected] of filters) {
     it(`by ${name}`, async () => {
       assert.deepEqual(await listed(filter), expected);
-      assert.equal(await registry.stores.receipts.count({ ...ANY, ...filter }), expected.length);
-      const ascending = await registry.stores.receipts.listWithInputs({ ...ANY, ...filter }, '', 10);
+      assert.equal(await registry.stores.receipts.count({ ...ANY_RECEIPT, ...filter }), expected.length);
+      const ascending = await registry.stores.receipts.listWithInputs({ ...ANY_RECEIPT, ...filter }, '', 10);
       assert.deepEqual(places(ascending.map(({ receipt }) => receipt)), expected.toReversed());
     });
   }
@@ -107,7 +95,7 @@ describe('The trail can be filtered and exported', () => {
   it('with what is still held of their values, the earliest first', async () => {
     const bare = receiptRecord(noon(1));
     await drain(chain, [bare]);
-    const page = await registry.stores.receipts.listWithInputs(ANY, records[0]!.renderId, 3);
+    const page = await registry.stores.receipts.listWithInputs(ANY_RECEIPT, records[0]!.renderId, 3);
     assert.deepEqual(page.map(({ inputs }) => inputs), [VALUES, VALUES, undefined]);
     assert.deepEqual(places(page.map(({ receipt }) => receipt)), [1, 2, -1]);
     assert.deepEqual(page[2]!.receipt, await registry.stores.receipts.find(bare.renderId));
@@ -188,7 +176,7 @@ describe('An erasure is a change and reaches receipts under way', () => {
       await drain(chain, records, VALUES);
       assert.equal(await erase(filter), expected.filter((kept) => !kept).length);
       assert.deepEqual(await held(records), expected);
-      assert.equal(await registry.stores.receipts.count(ANY), 4);
+      assert.equal(await registry.stores.receipts.count(ANY_RECEIPT), 4);
       await assertChainIntact(registry.test);
     });
 

@@ -6,7 +6,7 @@ import type {
   TemplateVersionRecord,
   TenantRecord,
 } from '../../../src/services/stores.ts';
-import type { ChangeEntry, ReceiptRecord } from '../../../src/services/trail.ts';
+import type { ChangeEntry, ReceiptFilter, ReceiptRecord } from '../../../src/services/trail.ts';
 
 export const TIME = new Date('2026-03-01T12:00:00.123Z');
 
@@ -140,3 +140,16 @@ export function receiptRecord(time: Date, changes: Partial<ReceiptRecord> = {}):
     ...changes,
   };
 }
+
+/** The filter that every receipt passes. */
+export const ANY_RECEIPT: ReceiptFilter = {
+  tenant: '',
+  bundleHash: '',
+  personalityHash: '',
+  caller: '',
+  requestId: '',
+  bundleId: '',
+  labels: {},
+  startTime: undefined,
+  endTime: undefined,
+};

@@ -9,12 +9,12 @@ import type {
   ChangeEntry,
   ChangeRecord,
   ErasureFilter,
-  ReceiptFilter,
   ReceiptRecord,
 } from '../../../src/services/trail.ts';
 import { compiled, declaration, snapshot } from '../../support/drafts.ts';
 import { partOf } from '../../support/handler-call.ts';
 import { rendered } from '../../support/replays.ts';
+import { ANY_RECEIPT } from '../../support/storage/records.ts';
 
 const NOW = Date.parse('2026-03-01T12:00:00.000Z');
 const DRAFT = { sections: [{ template: { templateId: 'hello', version: '1.0.0' }, role: 'SYSTEM' as const }] };
@@ -24,17 +24,6 @@ const HELLO = compiled(DRAFT, TEMPLATES);
 const NO_SIGNAL = new AbortController().signal;
 const NO_ID = '00000000-0000-7000-8000-000000000000';
 
-const RECEIPTS: ReceiptFilter = {
-  tenant: '',
-  bundleHash: '',
-  personalityHash: '',
-  caller: '',
-  requestId: '',
-  bundleId: '',
-  labels: {},
-  startTime: undefined,
-  endTime: undefined,
-};
 const ERASURE: ErasureFilter = { tenant: '', caller: '', labels: {}, startTime: undefined, endTime: undefined };
 const PROGRESS = { total: 1, replayed: 1 } as ReplayProgress;
 const VERIFIED = { part: 'RECEIPTS', verified: 1, total: 1 } as VerificationProgress;
@@ -121,13 +110,13 @@ describe('Readers find the receipts of the replica that they ask', () => {
 
   it('so does whoever lists, replays many, or verifies', async () => {
     const { service, steps, chained } = serviceOf(receipt, inputs);
-    assert.deepEqual(await service.listReceipts(RECEIPTS, 'before', 5), [chained]);
-    assert.deepEqual(steps, ['settled until 2000', [RECEIPTS, 'before', 5]]);
+    assert.deepEqual(await service.listReceipts(ANY_RECEIPT, 'before', 5), [chained]);
+    assert.deepEqual(steps, ['settled until 2000', [ANY_RECEIPT, 'before', 5]]);
     const heads: AuditHeads = { changeSeq: 1, changeHash: 'a', batch: 0, batchHash: 'b' };
     assert.deepEqual(await all(service.verify(heads, NO_SIGNAL)), [VERIFIED]);
     assert.deepEqual(steps.slice(2), ['settled until 2000', heads]);
-    assert.deepEqual(await all(service.replayAll(RECEIPTS, NO_SIGNAL)), [PROGRESS]);
-    assert.deepEqual(steps.slice(4), ['settled until 2000', { ...RECEIPTS, endTime: new Date(NOW) }]);
+    assert.deepEqual(await all(service.replayAll(ANY_RECEIPT, NO_SIGNAL)), [PROGRESS]);
+    assert.deepEqual(steps.slice(4), ['settled until 2000', { ...ANY_RECEIPT, endTime: new Date(NOW) }]);
   });
 
   it('what cannot be an id is not looked for', async () => {
@@ -141,7 +130,7 @@ describe('Readers find the receipts of the replica that they ask', () => {
 describe('Ranges of receipts are replayed', () => {
   it('up to the end that was asked for', async () => {
     const { service, steps } = serviceOf(rendered(HELLO, {}).receipt);
-    const filter = { ...RECEIPTS, endTime: new Date(NOW + 1) };
+    const filter = { ...ANY_RECEIPT, endTime: new Date(NOW + 1) };
     await all(service.replayAll(filter, NO_SIGNAL));
     assert.deepEqual(steps.at(-1), filter);
   });
