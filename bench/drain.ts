@@ -1,9 +1,6 @@
 /**
  * How fast receipts get into the chain, and what they take there. See bench/README.md.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { arch, cpus, loadavg, platform, release as systemRelease, totalmem } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Drainer, type DrainEvent, type DrainSource } from '../src/audit/drainer.ts';
 import type { Reading } from '../src/audit/journal-reader.ts';
@@ -12,6 +9,7 @@ import { type PreparedBatch, ReceiptChain } from '../src/storage/receipt-chain.t
 import type { Session } from '../src/storage/session.ts';
 import { serverCpuSeconds, withOwnDatabase } from './support/own-database.ts';
 import { syntheticReceipts } from './support/receipts.ts';
+import { circumstances, writeResult } from './support/result-file.ts';
 
 const LIMIT_PER_SECOND = 20_000;
 /** Renders a second, of which is told what they take in a day. */
@@ -20,7 +18,6 @@ const DAY_SECONDS = 86_400;
 const DAY_MS = 86_400_000;
 /** A drain that takes longer fails. */
 const LONGEST_MS = 600_000;
-const RESULTS = join(import.meta.dirname, 'results');
 
 const { values: options } = parseArgs({
   options: { receipts: { type: 'string', default: '500000' }, batch: { type: 'string', default: '5000' } },
@@ -133,15 +130,7 @@ interface Result {
   readonly gibPerDay: Readonly<Record<string, number>>;
 }
 
-const machine = {
-  processor: cpus()[0]?.model ?? 'unknown',
-  cores: cpus().length,
-  memoryGiB: Math.round(totalmem() / 2 ** 30),
-  system: `${platform()} ${systemRelease()} ${arch()}`,
-  node: process.version,
-  loadBefore: loadavg().map((load) => Math.round(load * 100) / 100),
-};
-const date = new Date().toISOString();
+const { date, machine } = circumstances();
 
 const result = await withOwnDatabase(async ({ serverUrl, session }): Promise<Result> => {
   const chain = new ReceiptChain({ url: serverUrl, statementTimeoutMs: 30_000 });
@@ -165,9 +154,7 @@ const result = await withOwnDatabase(async ({ serverUrl, session }): Promise<Res
   };
 });
 
-await mkdir(RESULTS, { recursive: true });
-const file = join(RESULTS, `drain-${date.slice(0, 19).replaceAll(':', '')}.json`);
-await writeFile(file, `${JSON.stringify({ date, machine, receipts: count, batchSize, ...result }, undefined, 2)}\n`);
+const file = await writeResult('drain', { date, machine, receipts: count, batchSize, ...result });
 
 const line = (what: string, value: number, digits = 0): string =>
   `${what.padEnd(92)}${value.toFixed(digits).padStart(8)}`;

@@ -1,9 +1,6 @@
 /**
  * Whether hostile input leaves renders alone. See bench/README.md.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { arch, cpus, loadavg, platform, release, totalmem } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { ConnectError } from '@connectrpc/connect';
@@ -11,6 +8,7 @@ import type { LoopReport } from './support/event-loop-probe.ts';
 import { HostileClient, type Answer } from './support/hostile-client.ts';
 import { releaseOrdinaryBundle } from './support/ordinary-bundle.ts';
 import { startOrdinaryRenders, type RenderLatencies } from './support/ordinary-renders.ts';
+import { circumstances, writeResult } from './support/result-file.ts';
 import { SCENARIOS, type Scenario } from './support/scenarios.ts';
 import { ServerProcess } from './support/server-process.ts';
 
@@ -19,7 +17,6 @@ const DELAY_LIMIT_MS = 50;
 /** Between two scenarios, so that one does not pay for the garbage of another. */
 const PAUSE_MS = 1_000;
 const WARM_UP_MS = 2_000;
-const RESULTS = join(import.meta.dirname, 'results');
 
 interface Outcome {
   readonly scenario: string;
@@ -134,20 +131,9 @@ function table(outcomes: readonly Outcome[]): string {
   return rows.map(line).join('\n');
 }
 
-const machine = {
-  processor: cpus()[0]?.model ?? 'unknown',
-  cores: cpus().length,
-  memoryGiB: Math.round(totalmem() / 2 ** 30),
-  system: `${platform()} ${release()} ${arch()}`,
-  node: process.version,
-  loadBefore: loadavg().map((load) => Math.round(load * 100) / 100),
-};
-
-const date = new Date().toISOString();
+const { date, machine } = circumstances();
 const outcomes = await runAll();
-await mkdir(RESULTS, { recursive: true });
-const file = join(RESULTS, `hostile-${date.slice(0, 19).replaceAll(':', '')}.json`);
-await writeFile(file, `${JSON.stringify({ date, machine, seconds, rate, outcomes }, undefined, 2)}\n`);
+const file = await writeResult('hostile', { date, machine, seconds, rate, outcomes });
 
 const baseline = outcomes.find(({ scenario }) => scenario === 'none')?.loop?.delayMax ?? Number.NaN;
 const stalled = outcomes.filter(({ loop }) => loop !== undefined && loop.delayMax >= DELAY_LIMIT_MS);

@@ -1,15 +1,15 @@
 /**
  * What a receipt costs the thread that answers requests. See bench/README.md.
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { arch, cpus, loadavg, platform, release as systemRelease, tmpdir, totalmem } from 'node:os';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Journal } from '../src/audit/journal.ts';
 import { encodeLine } from '../src/audit/receipt-line.ts';
 import { syntheticReceipt } from './support/receipts.ts';
+import { circumstances, writeResult } from './support/result-file.ts';
 
-const RESULTS = join(import.meta.dirname, 'results');
 const LIMIT_US = 5;
 const LIMIT_IN_FLIGHT = 64;
 const IN_FLIGHT = [1, 16, LIMIT_IN_FLIGHT];
@@ -125,23 +125,12 @@ function table(rows: readonly Row[]): string {
   ].join('\n');
 }
 
-const machine = {
-  processor: cpus()[0]?.model ?? 'unknown',
-  cores: cpus().length,
-  memoryGiB: Math.round(totalmem() / 2 ** 30),
-  system: `${platform()} ${systemRelease()} ${arch()}`,
-  node: process.version,
-  loadBefore: loadavg().map((load) => Math.round(load * 100) / 100),
-};
-
-const date = new Date().toISOString();
+const { date, machine } = circumstances();
 const rows: Row[] = [];
 for (const level of LEVELS) {
   for (const inFlight of IN_FLIGHT) rows.push(await middle(level, inFlight));
 }
-await mkdir(RESULTS, { recursive: true });
-const file = join(RESULTS, `journal-${date.slice(0, 19).replaceAll(':', '')}.json`);
-await writeFile(file, `${JSON.stringify({ date, machine, seconds, rows }, undefined, 2)}\n`);
+const file = await writeResult('journal', { date, machine, seconds, rows });
 
 const dear = rows.filter(({ inFlight, cpuUs }) => inFlight === LIMIT_IN_FLIGHT && cpuUs > LIMIT_US);
 process.stdout.write(`${table(rows)}

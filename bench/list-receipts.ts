@@ -1,9 +1,6 @@
 /**
  * How long a page of ListReceipts takes in a table of a million. See bench/README.md.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { arch, cpus, loadavg, platform, release as systemRelease, totalmem } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { JournaledReceipt, ReceiptFilter } from '../src/services/trail.ts';
 import { openDatabase } from '../src/storage/database.ts';
@@ -22,12 +19,12 @@ import {
   syntheticReceipts,
   tenantOf,
 } from './support/receipts.ts';
+import { circumstances, writeResult } from './support/result-file.ts';
 
 const LIMIT_MS = 50;
 const PAGES = [50, 1_000];
 const BATCH = 5_000;
 const DAY_MS = 86_400_000;
-const RESULTS = join(import.meta.dirname, 'results');
 
 const { values: options } = parseArgs({
   options: { receipts: { type: 'string', default: '1000000' }, rounds: { type: 'string', default: '200' } },
@@ -125,15 +122,7 @@ async function measure(store: PostgresReceiptStore, query: Query, limit: number,
   return { ...what, items: Math.round(items / n), p50: at(0.5), p99: at(0.99) };
 }
 
-const machine = {
-  processor: cpus()[0]?.model ?? 'unknown',
-  cores: cpus().length,
-  memoryGiB: Math.round(totalmem() / 2 ** 30),
-  system: `${platform()} ${systemRelease()} ${arch()}`,
-  node: process.version,
-  loadBefore: loadavg().map((load) => Math.round(load * 100) / 100),
-};
-const date = new Date().toISOString();
+const { date, machine } = circumstances();
 
 const { loadSeconds, rows } = await withOwnDatabase(async ({ serverUrl, session }) => {
   const loadSeconds = await load(serverUrl);
@@ -152,9 +141,7 @@ const { loadSeconds, rows } = await withOwnDatabase(async ({ serverUrl, session 
   return { loadSeconds, rows };
 });
 
-await mkdir(RESULTS, { recursive: true });
-const file = join(RESULTS, `list-receipts-${date.slice(0, 19).replaceAll(':', '')}.json`);
-await writeFile(file, `${JSON.stringify({ date, machine, receipts: count, loadSeconds, rows }, undefined, 2)}\n`);
+const file = await writeResult('list-receipts', { date, machine, receipts: count, loadSeconds, rows });
 
 const late = rows.filter(({ indexed, p99 }) => indexed && p99 >= LIMIT_MS);
 const where = late.map(({ query, page }) => `${query} (${page})`).join('; ') || 'nowhere';

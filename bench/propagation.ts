@@ -1,8 +1,8 @@
 /**
  * How soon a release is visible on every replica. See bench/README.md.
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { arch, cpus, loadavg, platform, release as systemRelease, tmpdir, totalmem } from 'node:os';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -12,6 +12,7 @@ import { startEmbeddedPostgres } from '../src/storage/embedded-postgres.ts';
 import { migrate } from '../src/storage/migrate.ts';
 import { PlatenProcess } from '../test/support/platen-process.ts';
 import { histogramOf, type Histogram } from './support/histogram.ts';
+import { circumstances, writeResult } from './support/result-file.ts';
 
 const REPLICAS = 3;
 /** Between two polls of a replica: without, polls would take all of the processor, and be what is measured. */
@@ -23,7 +24,6 @@ const LIMIT_MS = 50;
 const TYPE = PromptType.GREETING;
 const VERSIONS = ['1.0.0', '1.1.0'];
 const METRIC = 'prompt_release_propagation_seconds';
-const RESULTS = join(import.meta.dirname, 'results');
 
 const { values: options } = parseArgs({ options: { releases: { type: 'string', default: '1000' } } });
 const releases = Number(options.releases);
@@ -214,20 +214,9 @@ async function runAll(): Promise<Row[]> {
   }
 }
 
-const machine = {
-  processor: cpus()[0]?.model ?? 'unknown',
-  cores: cpus().length,
-  memoryGiB: Math.round(totalmem() / 2 ** 30),
-  system: `${platform()} ${systemRelease()} ${arch()}`,
-  node: process.version,
-  loadBefore: loadavg().map((load) => Math.round(load * 100) / 100),
-};
-
-const date = new Date().toISOString();
+const { date, machine } = circumstances();
 const rows = await runAll();
-await mkdir(RESULTS, { recursive: true });
-const file = join(RESULTS, `propagation-${date.slice(0, 19).replaceAll(':', '')}.json`);
-await writeFile(file, `${JSON.stringify({ date, machine, releases, rows }, undefined, 2)}\n`);
+const file = await writeResult('propagation', { date, machine, releases, rows });
 
 const late = rows.filter(({ p99 }) => p99 > LIMIT_MS);
 process.stdout.write(`${table(rows)}

@@ -2,8 +2,8 @@
  * How fast a range of receipts is replayed. See bench/README.md.
  */
 import { randomUUIDv7 } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { arch, cpus, loadavg, platform, release as systemRelease, tmpdir, totalmem } from 'node:os';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { replayRange } from '../src/audit/replay-range.ts';
@@ -29,8 +29,8 @@ import { PostgresStores } from '../src/storage/postgres-stores.ts';
 import { ReceiptChain } from '../src/storage/receipt-chain.ts';
 import { declaration, snapshot } from '../test/support/drafts.ts';
 import { ANY_RECEIPT } from '../test/support/storage/records.ts';
+import { circumstances, writeResult } from './support/result-file.ts';
 
-const RESULTS = join(import.meta.dirname, 'results');
 const LIMIT_PER_SECOND = 5_000;
 /** Measured rounds; the middle one counts. One goes before, for the compiler and for the caches of the database. */
 const ROUNDS = 5;
@@ -158,21 +158,10 @@ async function run(): Promise<Round[]> {
   }
 }
 
-const machine = {
-  processor: cpus()[0]?.model ?? 'unknown',
-  cores: cpus().length,
-  memoryGiB: Math.round(totalmem() / 2 ** 30),
-  system: `${platform()} ${systemRelease()} ${arch()}`,
-  node: process.version,
-  loadBefore: loadavg().map((load) => Math.round(load * 100) / 100),
-};
-
-const date = new Date().toISOString();
+const { date, machine } = circumstances();
 const rounds = await run();
 const median = rounds[Math.floor(ROUNDS / 2)]!;
-await mkdir(RESULTS, { recursive: true });
-const file = join(RESULTS, `replay-${date.slice(0, 19).replaceAll(':', '')}.json`);
-await writeFile(file, `${JSON.stringify({ date, machine, receipts: count, median, rounds }, undefined, 2)}\n`);
+const file = await writeResult('replay', { date, machine, receipts: count, median, rounds });
 
 const rate = (round: Round): string => Math.round(round.replaysPerSecond).toLocaleString('en');
 process.stdout.write(`${count} receipts, all of which match
