@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '../../../src/cli/client.ts';
 import { PlatenProcess } from '../platen-process.ts';
+import { until } from '../until.ts';
 import { Callers, createNotedPrompt } from './callers.ts';
 import { keptReceipts, type Kept } from './kept-receipts.ts';
 import { OwnPostgres } from './own-postgres.ts';
@@ -30,6 +31,7 @@ const SHORT_NOTE = 'short';
 /** So that receipts which were held in memory could not be overlooked. */
 const LONG_NOTE = 'All work and no play makes a dull note. '.repeat(200);
 const SAMPLE_MS = 500;
+const WARM_RENDERS = 2_000;
 /** More than can be written in a minute. */
 const JOURNAL_BYTES = String(16 * 2 ** 30);
 
@@ -73,7 +75,7 @@ export async function runOutage(seconds: number, say: (line: string) => void): P
     const server = await stores.serve(true);
     const callers = new Callers(LONG_NOTE);
     callers.start(server.clients);
-    await sleep(2_000);
+    await until('it renders as it does under load', () => callers.kept.size >= WARM_RENDERS);
     const before = await server.metric('process_resident_memory_bytes');
     await stores.postgres.kill();
     const answeredBefore = callers.kept.size;
