@@ -3,7 +3,7 @@ import type { JsonObject } from '../domain/json.ts';
 import { parseJson } from '../domain/parse-json.ts';
 import { HASH_WORDS, RowTable } from '../domain/row-table.ts';
 import type { AuditFinding } from '../services/trail-jobs.ts';
-import type { StoredChange } from './verification.ts';
+import type { StoredChange } from './stored-trail.ts';
 
 /** Tables whose rows change; the last change of each says what it must be. */
 export const MOVING_TABLES = ['tenant', 'template', 'bundle', 'activation', 'channel'] as const;

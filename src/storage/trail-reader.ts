@@ -16,7 +16,7 @@ import type {
   StoredDocument,
   StoredReceipt,
   TrailReader,
-} from '../audit/verification.ts';
+} from '../audit/stored-trail.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { parseJson } from '../domain/parse-json.ts';
 import type { CapturePolicy } from '../domain/prompt-type.ts';

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import type { PointerPage } from '../../../src/audit/pointer-verification.ts';
-import { verifyTrail, type TrailReader } from '../../../src/audit/verification.ts';
+import type { TrailReader } from '../../../src/audit/stored-trail.ts';
+import { verifyTrail } from '../../../src/audit/verification.ts';
 import type { VerificationResult } from '../../../src/services/trail-jobs.ts';
 import { PostgresTrailReader } from '../../../src/storage/trail-reader.ts';
 import { Authors } from '../../support/audit/authors.ts';

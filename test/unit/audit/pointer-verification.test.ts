@@ -6,7 +6,7 @@ import {
   type PointerReader,
   type PointerRow,
 } from '../../../src/audit/pointer-verification.ts';
-import type { StoredChange } from '../../../src/audit/verification.ts';
+import type { StoredChange } from '../../../src/audit/stored-trail.ts';
 import { canonicalJson, documentOf } from '../../../src/domain/document.ts';
 import type { Json } from '../../../src/domain/json.ts';
 import type { AuditFinding } from '../../../src/services/trail-jobs.ts';

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { batchHash, batchRoot, CHAIN_ORIGIN, changeHash, dayOf, receiptHash } from '../../../src/audit/hash-chain.ts';
 import type { PointerPage, PointerRow } from '../../../src/audit/pointer-verification.ts';
-import {
-  verifyTrail,
-  type BatchRange,
-  type Link,
-  type PrunedDays,
-  type StoredBatch,
-  type StoredChange,
-  type StoredDocument,
-  type StoredReceipt,
-  type TrailReader,
-} from '../../../src/audit/verification.ts';
+import type {
+  BatchRange,
+  Link,
+  PrunedDays,
+  StoredBatch,
+  StoredChange,
+  StoredDocument,
+  StoredReceipt,
+  TrailReader,
+} from '../../../src/audit/stored-trail.ts';
+import { verifyTrail } from '../../../src/audit/verification.ts';
 import { canonicalJson, documentOf } from '../../../src/domain/document.ts';
 import type { JsonObject } from '../../../src/domain/json.ts';
 import type { AuditFinding, AuditHeads, VerificationProgress } from '../../../src/services/trail-jobs.ts';
