@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseRedisUrl } from './cache/redis-address.ts';
 import {
@@ -46,6 +47,10 @@ export interface Config {
   readonly migrateOnStart: boolean;
   /** Bound on compiled snapshots in memory, in bytes. */
   readonly bundleCacheBytes: number;
+  /** Processes that `serve` on the same addresses. */
+  readonly workers: number;
+  /** After this time a gRPC connection is closed once its calls are done, in milliseconds; 0: never. */
+  readonly connectionAgeMs: number;
   /** Longest wait for requests in flight on SIGTERM, in milliseconds. */
   readonly drainTimeoutMs: number;
   readonly logLevel: LogLevel;
@@ -73,12 +78,14 @@ class Problem {
 
 /**
  * The names of the variables that `loadConfig` reads; any other `PLATEN_…` is a mistake, but for those of
- * the client, of tests, and those that Kubernetes makes of a service called platen.
+ * the client, of tests, of a worker, and those that Kubernetes makes of a service called platen.
  */
-const OF_OTHERS = /^PLATEN_(TEST_|SERVER$|AUDIT_SIGNING_KEY$|(.*_)?SERVICE_|(.*_)?PORT(_|$))/;
+const OF_OTHERS = /^PLATEN_(TEST_|SERVER$|WORKER_SEAT$|AUDIT_SIGNING_KEY$|(.*_)?SERVICE_|(.*_)?PORT(_|$))/;
 
 const DATA_DIR = '.platen';
 const GIB = 1024 ** 3;
+const DAY_MS = 86_400_000;
+const WORKERS_MAX = 256;
 
 /** @throws ConfigError */
 export function loadConfig(environment: Readonly<Record<string, string | undefined>>): Config {
@@ -114,6 +121,8 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     auditJournalBytes: read('PLATEN_AUDIT_JOURNAL_BYTES', GIB, wholeNumber(GIB / 16, Number.MAX_SAFE_INTEGER)),
     migrateOnStart: read('PLATEN_MIGRATE_ON_START', true, trueOrFalse),
     bundleCacheBytes: read('PLATEN_BUNDLE_CACHE_BYTES', 256 * 1024 * 1024, wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+    workers: read('PLATEN_WORKERS', 1, workers),
+    connectionAgeMs: read('PLATEN_CONNECTION_AGE_MS', 300_000, wholeNumber(0, DAY_MS)),
     drainTimeoutMs: read('PLATEN_DRAIN_TIMEOUT_MS', 25_000, wholeNumber(0, 3_600_000)),
     logLevel: read('PLATEN_LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
   });
@@ -159,6 +168,12 @@ function wholeNumber(min: number, max: number): (text: string) => number | Probl
     const number = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
     return number >= min && number <= max ? number : new Problem(`must be a whole number from ${min} to ${max}`);
   };
+}
+
+/** As many as the machine runs at once, where it is told to find out itself. */
+function workers(text: string): number | Problem {
+  const number = text === 'auto' ? availableParallelism() : wholeNumber(1, WORKERS_MAX)(text);
+  return typeof number === 'number' ? number : new Problem(`must be auto, or a whole number from 1 to ${WORKERS_MAX}`);
 }
 
 function trueOrFalse(text: string): boolean | Problem {

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import cluster from 'node:cluster';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { connect } from './cli/client.ts';
@@ -7,8 +8,8 @@ import { addClientCommands, newProgram, runProgram } from './cli/index.ts';
 import { instant } from './cli/options.ts';
 import type { PruneFlags } from './composition/pruning.ts';
 import { loadConfig, type Config } from './config.ts';
-import type { RunningServer } from './server.ts';
-import { createLogger } from './telemetry/logger.ts';
+import type { Company, RunningServer } from './server.ts';
+import { createLogger, type Logger } from './telemetry/logger.ts';
 
 const EXAMPLES = join(import.meta.dirname, '..', 'examples');
 
@@ -21,36 +22,63 @@ const FLAGS = {
   logLevel: { flag: '--log-level <level>', setting: 'PLATEN_LOG_LEVEL' },
 } as const;
 
-type Flags = { readonly [K in keyof typeof FLAGS]?: string };
+/** Those of `serve`. */
+const SERVE_FLAGS = { ...FLAGS, workers: { flag: '--workers <n|auto>', setting: 'PLATEN_WORKERS' } } as const;
 
-function serverCommand(program: Command, name: string, description: string): Command {
+type Flags = { readonly [K in keyof typeof SERVE_FLAGS]?: string };
+
+function serverCommand(
+  program: Command,
+  name: string,
+  description: string,
+  flags: Partial<typeof SERVE_FLAGS> = FLAGS,
+): Command {
   const command = program.command(name).description(description);
-  for (const { flag, setting } of Object.values(FLAGS)) command.option(flag, `instead of ${setting}`);
+  for (const { flag, setting } of Object.values(flags)) command.option(flag, `instead of ${setting}`);
   return command;
 }
 
 function configOf(flags: Flags, defaults: Readonly<Record<string, string>> = {}): Config {
-  const given = Object.entries(FLAGS).flatMap(([name, { setting }]) => {
+  const given = Object.entries(SERVE_FLAGS).flatMap(([name, { setting }]) => {
     const value = flags[name as keyof Flags];
     return value === undefined ? [] : [[setting, value]];
   });
   return loadConfig({ ...defaults, ...process.env, ...Object.fromEntries(given) });
 }
 
-/** Serves until SIGTERM or SIGINT, then drains; a second signal ends the process at once. */
+/** Resolves at SIGTERM or SIGINT; a second one ends the process at once. */
+function firstSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => process.once('SIGTERM', resolve).once('SIGINT', resolve));
+}
+
+/**
+ * Resolves when the primary has a worker end. A terminal interrupts both, and a supervisor may signal both: what comes
+ * after the first signal is no haste, and an interrupt is the primary's business.
+ */
+function primarysSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => process.on('SIGTERM', resolve).on('SIGINT', () => {}));
+}
+
+interface Circumstances {
+  readonly logger: Logger;
+  readonly signalled: Promise<NodeJS.Signals>;
+  readonly company?: Company;
+}
+
+/** Serves until it is signalled, then drains. */
 async function serveUntilSignalled(
   config: Config,
   onServing: (server: RunningServer) => Promise<boolean>,
+  { logger, signalled, company }: Circumstances = {
+    logger: createLogger(config.logLevel),
+    signalled: firstSignal(),
+  },
 ): Promise<void> {
-  const logger = createLogger(config.logLevel);
   const stop = new AbortController();
-  const signalled = new Promise<NodeJS.Signals>((resolve) => {
-    process.once('SIGTERM', resolve).once('SIGINT', resolve);
-  });
   void signalled.then(() => stop.abort());
   // Only the commands that need the server load it; the others start sooner.
   const { startServer } = await import('./server.ts');
-  const server = await startServer(config, logger, stop.signal).catch((error: unknown) => {
+  const server = await startServer(config, logger, stop.signal, company).catch((error: unknown) => {
     if (stop.signal.aborted) return undefined;
     throw error;
   });
@@ -63,11 +91,42 @@ async function serveUntilSignalled(
   }
 }
 
+/** Serves as one of several, until the primary says otherwise. */
+async function serveAsWorker(config: Config): Promise<void> {
+  const signalled = primarysSignal();
+  const logger = createLogger(config.logLevel).child({ worker: cluster.worker!.id });
+  const { PrimaryChannel } = await import('./composition/primary-channel.ts');
+  const primary = new PrimaryChannel();
+  const serving = () => {
+    primary.serving();
+    return Promise.resolve(true);
+  };
+  try {
+    await serveUntilSignalled({ ...config, ...primary.addresses }, serving, { logger, signalled, company: primary });
+  } finally {
+    primary.leave();
+  }
+}
+
+/** Has several workers serve until SIGTERM or SIGINT, and drain; a second signal ends all processes at once. */
+async function serveAsPrimary(config: Config): Promise<void> {
+  const logger = createLogger(config.logLevel);
+  const stop = new AbortController();
+  void firstSignal().then((signal) => {
+    logger.info({ signal }, 'draining');
+    stop.abort();
+  });
+  const { serveByWorkers } = await import('./composition/workers.ts');
+  process.exitCode = await serveByWorkers(config, logger, stop.signal);
+}
+
 const program = newProgram();
 
-serverCommand(program, 'serve', 'serve gRPC and HTTP until SIGTERM').action((flags: Flags) =>
-  serveUntilSignalled(configOf(flags), () => Promise.resolve(true)),
-);
+serverCommand(program, 'serve', 'serve gRPC and HTTP until SIGTERM', SERVE_FLAGS).action((flags: Flags) => {
+  const config = configOf(flags);
+  if (cluster.isWorker) return serveAsWorker(config);
+  return config.workers > 1 ? serveAsPrimary(config) : serveUntilSignalled(config, () => Promise.resolve(true));
+});
 
 serverCommand(program, 'migrate', 'bring the database up to date').action(async (flags: Flags) => {
   const config = configOf(flags);

@@ -17,7 +17,7 @@ import { renderHandlers } from './rpc/handlers/render-handlers.ts';
 import { templateHandlers } from './rpc/handlers/template-handlers.ts';
 import { tenantHandlers } from './rpc/handlers/tenant-handlers.ts';
 import type { ServedService } from './rpc/method.ts';
-import { RpcServer } from './rpc/server.ts';
+import { RpcServer, type Addresses } from './rpc/server.ts';
 import { ActivationService } from './services/activation-service.ts';
 import { AuditService } from './services/audit-service.ts';
 import { BundleService } from './services/bundle-service.ts';
@@ -32,7 +32,8 @@ import type { ReceiptPolicy } from './services/receipt-policy.ts';
 import type { TrailJobs } from './services/trail-jobs.ts';
 import { TemplateService } from './services/template-service.ts';
 import { TenantService } from './services/tenant-service.ts';
-import { openDatabase, SERVER_ROLE, type Database } from './storage/database.ts';
+import { SERVER_ROLE } from './storage/connection.ts';
+import { openDatabase, type Database } from './storage/database.ts';
 import { migrate } from './storage/migrate.ts';
 import { PostgresStores } from './storage/postgres-stores.ts';
 import { PostgresWrites, type Applied } from './storage/writes.ts';
@@ -48,6 +49,18 @@ export interface RunningServer {
   /** Finishes what is in flight, then stops everything, the embedded database last. */
   stop(): Promise<void>;
 }
+
+/** The other servers on the same addresses, if there are any. */
+export interface Company {
+  /** Others serve already: the ports are opened once this server can serve too, so that it takes no calls in vain. */
+  readonly listensLate: boolean;
+  /** Gives the metrics of this server, which from then on show those of all. */
+  share(metrics: Metrics): void;
+  /** Both ports are open. */
+  listening(addresses: Addresses): void;
+}
+
+const ALONE: Company = { listensLate: false, share: () => {}, listening: () => {} };
 
 const STATEMENT_TIMEOUT_MS = 10_000;
 const PURGE_INTERVAL_MS = 3_600_000;
@@ -72,12 +85,18 @@ const ANSWER_MARGIN_MS = 100;
  * database is away before; or, while it is away, once pointers are found in Redis.
  *
  * @param signal gives up a start that is still waiting for the database
+ * @param company if it is not the only server on its addresses
  * @throws Error if a port is taken, or the database refuses for a reason that waiting does not mend
  */
-export async function startServer(config: Config, logger: Logger, signal: AbortSignal): Promise<RunningServer> {
+export async function startServer(
+  config: Config,
+  logger: Logger,
+  signal: AbortSignal,
+  company = ALONE,
+): Promise<RunningServer> {
   const opened = new Opened();
   try {
-    return await open(config, logger, signal, opened);
+    return await open(config, logger, signal, company, opened);
   } catch (error) {
     await opened.close().catch((failure: unknown) => logger.error({ err: failure }, 'not everything could be closed'));
     throw error;
@@ -96,9 +115,16 @@ export async function migrateDatabase(config: Config, logger: Logger): Promise<v
   }
 }
 
-async function open(config: Config, logger: Logger, signal: AbortSignal, opened: Opened): Promise<RunningServer> {
+async function open(
+  config: Config,
+  logger: Logger,
+  signal: AbortSignal,
+  company: Company,
+  opened: Opened,
+): Promise<RunningServer> {
   signal.throwIfAborted();
   const metrics = new Metrics();
+  company.share(metrics);
   const place = await databaseOf(config, logger);
   opened.add(place.stop);
   const database = await openDatabase({
@@ -154,21 +180,28 @@ async function open(config: Config, logger: Logger, signal: AbortSignal, opened:
   });
   // Closed after the drain, so that the drain begins at once, however the start goes on.
   opened.add(() => startUp.stop());
-  const rpc = new RpcServer({ services, logger, metrics });
-  const { grpcAddress, httpAddress } = await rpc.start(config);
-  opened.add(() => {
-    drainUntil = Date.now() + config.drainTimeoutMs;
-    return rpc.drain(config.drainTimeoutMs);
-  });
-  logger.info({ grpc: grpcAddress, http: httpAddress }, 'listening');
-  warnAboutOpenDoors(logger, [grpcAddress, httpAddress]);
+  const rpc = new RpcServer({ services, logger, metrics, connectionAgeMs: config.connectionAgeMs });
+  const listen = async () => {
+    const addresses = await rpc.start(config);
+    opened.add(() => {
+      drainUntil = Date.now() + config.drainTimeoutMs;
+      return rpc.drain(config.drainTimeoutMs);
+    });
+    const { grpcAddress, httpAddress } = addresses;
+    logger.info({ grpc: grpcAddress, http: httpAddress }, 'listening');
+    warnAboutOpenDoors(logger, [grpcAddress, httpAddress]);
+    company.listening(addresses);
+    return addresses;
+  };
+  const early = company.listensLate ? undefined : await listen();
   opened.add(repeat(PURGE_INTERVAL_MS, logger, () => writes.purgeRequests()));
 
   await startUp.ready(signal);
   way.makePartitions();
   opened.add(repeat(PARTITION_INTERVAL_MS, logger, () => Promise.resolve(way.makePartitions())));
   rpc.setServing();
-  return { grpcAddress, httpAddress, stop: () => opened.close() };
+  const addresses = early ?? (await listen());
+  return { ...addresses, stop: () => opened.close() };
 }
 
 /** Long work on the trail, in threads that end with the server. */
@@ -216,6 +249,7 @@ function serve(parts: {
       new PreviewService(stores, feed, work.drafts, work.previews),
       new OutputCheckService({ ...lookups, checks: work.outputs }),
       new RouteService(feed),
+      { logger, metrics },
     ),
     auditHandlers(writes, new AuditService({ stores, underWay: receipts, jobs, now: Date.now })),
   ];

@@ -22,7 +22,8 @@ export class RedisLastPointers implements LastPointers {
   readonly #redis: Pick<RedisStore, 'get' | 'setForward'>;
   readonly #documents: Pick<RedisContent, 'keep'>;
   readonly #observer: Pick<ContentObserver, 'corrupt'>;
-  readonly #kept = new LRUCache<string, true>({ max: KEPT_MAX, ttl: KEPT_MS });
+  /** Not by `max`, for which room for all entries is taken at once. */
+  readonly #kept = new LRUCache<string, true>({ maxSize: KEPT_MAX, sizeCalculation: () => 1, ttl: KEPT_MS });
 
   /** @param documents where the documents are that pointers name */
   constructor(

@@ -83,8 +83,9 @@ export class PinnedVersionCache implements PinnedVersions {
  * A level below may still hold a version of a history that was lost, for as long as that level says; this one takes it
  * over for an hour at most.
  */
-function emptyCache(max: number): LRUCache<string, Known> {
-  return new LRUCache({ max, ttl: TTL_MS });
+function emptyCache(maxEntries: number): LRUCache<string, Known> {
+  // Not by `max`, for which room for all entries is taken at once.
+  return new LRUCache({ maxSize: maxEntries, sizeCalculation: () => 1, ttl: TTL_MS });
 }
 
 /** Ids hold no '/', so neighbours cannot smear into each other. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash as digest } from 'node:crypto';
 import type { PublishedContent } from '../services/render-ports.ts';
 import type { ContentKind, ContentObserver } from './content-observer.ts';
 import type { RedisStore } from './redis.ts';
@@ -58,7 +58,7 @@ export class RedisContent implements PublishedContent {
       kind: 'document',
       key: `document:${hash}`,
       ttlSeconds: DOCUMENT_TTL_SECONDS,
-      read: (bytes) => (createHash('sha256').update(bytes).digest('hex') === hash ? bytes.toString('utf8') : undefined),
+      read: (bytes) => (digest('sha256', bytes, 'hex') === hash ? bytes.toString('utf8') : undefined),
       ask: () => this.#beneath.document(hash),
       write: (text) => Buffer.from(text),
     };

@@ -1,7 +1,9 @@
 import { isIP } from 'node:net';
+import DataLoader from 'dataloader';
 import { Cluster, Redis, ReplyError } from 'ioredis';
 import { Unavailable } from '../domain/errors.ts';
 import { type GuardObserver, StoreGuard, type Verdict } from '../guard/store-guard.ts';
+import { BATCH } from './batch.ts';
 import type { RedisAddress } from './redis-address.ts';
 
 export type RedisOperation = 'get' | 'set' | 'set_forward';
@@ -72,6 +74,7 @@ export class RedisStore {
   readonly #observer: RedisObserver;
   readonly #guard: StoreGuard;
   readonly #pointerGuard: StoreGuard;
+  readonly #reads: DataLoader<string, Buffer | undefined>;
 
   /** Begins to connect, and goes on trying until it is closed. */
   constructor({ address, prefix, observer, guardObserver, timeoutMs = TIMEOUT_MS }: RedisStoreOptions) {
@@ -82,6 +85,8 @@ export class RedisStore {
     this.#guard = new StoreGuard({ store: 'redis', timeoutMs, ...bounds });
     this.#pointerGuard = new StoreGuard({ store: 'redis_pointers', timeoutMs: POINTER_TIMEOUT_MS, ...bounds });
     this.#client = connect(address);
+    // Keys of a Cluster lie on several servers, and each server that is away fails its own: they are sent one by one.
+    this.#reads = new DataLoader((keys) => this.#getAll(keys), { ...BATCH, batch: address.mode !== 'cluster' });
     const disconnected = (error: RedisError) => {
       observer.disconnected(reasonOf(error));
       // Refused its database, the client would go on with database 0, which may be another installation's.
@@ -92,10 +97,12 @@ export class RedisStore {
     this.#client.on('ready', () => observer.connected());
   }
 
-  /** What is held under the key; undefined: nothing. */
-  async get(key: string): Promise<Buffer | undefined> {
-    const held = await this.#run(this.#guard, 'get', () => this.#client.getBuffer(this.#prefix + key));
-    return held ?? undefined;
+  /**
+   * What is held under the key; undefined: nothing, or no string. What is asked for in one turn of the event loop is
+   * asked for together.
+   */
+  get(key: string): Promise<Buffer | undefined> {
+    return this.#reads.load(key);
   }
 
   async set(key: string, value: Buffer, ttlSeconds: number): Promise<void> {
@@ -115,6 +122,12 @@ export class RedisStore {
   /** Ends all connections; does not wait for them, which may take seconds where Sentinels do not answer. */
   close(): void {
     this.#client.disconnect();
+  }
+
+  async #getAll(keys: readonly string[]): Promise<(Buffer | undefined)[]> {
+    const named = keys.map((key) => this.#prefix + key);
+    const held = await this.#run(this.#guard, 'get', () => this.#client.mgetBuffer(...named));
+    return held.map((each) => each ?? undefined);
   }
 
   async #run<T>(guard: StoreGuard, operation: RedisOperation, work: () => Promise<T>): Promise<T> {

@@ -1,6 +1,6 @@
+import { BatchedContent } from '../cache/batched-content.ts';
 import { CompiledBundleCache } from '../cache/compiled-bundle-cache.ts';
 import { CountedContent } from '../cache/counted-content.ts';
-import { GuardedContent } from '../cache/guarded-content.ts';
 import { RedisLastPointers } from '../cache/last-pointers.ts';
 import { PinnedVersionCache } from '../cache/pinned-version-cache.ts';
 import { parseRedisUrl } from '../cache/redis-address.ts';
@@ -79,7 +79,7 @@ export async function openContent(
     opened.add(() => database.close());
     const content = new PostgresPublishedContent(database.access);
     const guard = readGuard(options.store, options.timeoutMs, guards);
-    return new CountedContent(new GuardedContent(content, guard), options.level, observer);
+    return new CountedContent(new BatchedContent(content, guard), options.level, observer);
   };
 
   let content: PublishedContent = await store({

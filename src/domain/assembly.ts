@@ -1,19 +1,19 @@
 /**
  * Assembly: how a snapshot and its inputs become messages and text (spec section 3, "Assembly"). The same snapshot and
- * inputs give the same bytes everywhere; whatever changes them raises RENDERER_VERSION.
+ * inputs give the same bytes everywhere; whatever changes them or their hashes raises RENDERER_VERSION.
  */
 import { constraintInstructions } from './constraint.ts';
-import { type Document, documentOf, sha256 } from './document.ts';
+import { type Document, documentOf, documentOfText, sha256 } from './document.ts';
 import type { JsonObject } from './json.ts';
 import { liquidUnits } from './liquid-syntax.ts';
 import type { Role } from './prompt-type.ts';
 import { constraintsHash, parseSnapshot, personalityHash, type Snapshot } from './snapshot.ts';
 import { type CompiledTemplate, compileTemplate, compileLiteral } from './template-content.ts';
 import { TemplateValues } from './template-values.ts';
-import { type CompiledVariables, compileVariables } from './variables.ts';
+import { type CompiledVariables, type ResolvedVariables, compileVariables } from './variables.ts';
 
-/** The semantics of assembly; each receipt records it. */
-export const RENDERER_VERSION = 1;
+/** The semantics of assembly and of its hashes; each receipt records it. 2 assembles as 1 did, and hashes otherwise. */
+export const RENDERER_VERSION = 2;
 
 /** One message of a chat. */
 export interface Message {
@@ -28,6 +28,14 @@ export interface Assembled {
   readonly text: string;
   /** Indexes of the template sections that rendered to nothing and were dropped. */
   readonly emptySections: readonly number[];
+}
+
+/** Hashes of what was rendered. */
+export interface RenderedHashes {
+  /** Of the text. */
+  readonly renderedHash: string;
+  /** Of the messages, roles included. */
+  readonly messagesHash: string;
 }
 
 /** A snapshot compiled for many renders. Frozen. */
@@ -56,9 +64,10 @@ export interface CompiledBundle {
 
 const BLANK_LINE = '\n\n';
 
-/** Measured: what a compiled bundle takes besides its text and patterns. */
-const FIXED_BYTES = 4096;
-const BYTES_PER_CHARACTER = 2;
+/** Measured: what a compiled bundle of 8 variables takes besides its text and patterns. */
+const FIXED_BYTES = 2560;
+/** V8 holds text in Latin-1; one character beyond makes it two bytes for each. */
+const BYTES_PER_CHARACTER = 1;
 const BYTES_PER_LIQUID_UNIT = 128;
 
 /** A template of a bundle; the personality and the constraint instructions are no section. */
@@ -90,15 +99,26 @@ function untrustedNames({ variables }: Snapshot): Set<string> {
   return new Set(Object.keys(variables).filter((name) => variables[name]!.untrusted));
 }
 
-function compileAssembly(snapshot: Snapshot): CompiledBundle['assemble'] {
+/** The parts in the order in which they are rendered: those of the system message, then the others. */
+function compileParts(snapshot: Snapshot): {
+  readonly system: readonly TemplatePart[];
+  readonly others: readonly Part[];
+} {
   const untrusted = untrustedNames(snapshot);
   const sections = snapshot.sections.map((section, index): Part => {
     if ('placeholder' in section) return section;
     const template = compileTemplate(section.syntax, section.content, untrusted, `sections[${index}]`);
     return { section: index, role: section.role, template };
   });
-  const system = systemParts(snapshot, sections, untrusted);
-  const others = sections.filter((part) => 'placeholder' in part || part.role !== 'SYSTEM');
+  return {
+    system: systemParts(snapshot, sections, untrusted),
+    others: sections.filter((part) => 'placeholder' in part || part.role !== 'SYSTEM'),
+  };
+}
+
+function compileAssembly(snapshot: Snapshot): CompiledBundle['assemble'] {
+  // Apart from what compiles them, which would be held for as long as the bundle is.
+  const { system, others } = compileParts(snapshot);
 
   return (resolved, placeholders) => {
     const values = new TemplateValues(resolved);
@@ -159,35 +179,48 @@ export function compileBundle(document: Document): CompiledBundle {
   });
 }
 
-/** Compiles a snapshot so that it renders as one renderer_version did. */
-export type Renderer = (document: Document) => CompiledBundle;
+/** Renders as one renderer_version did. */
+export interface Renderer {
+  readonly compile: (document: Document) => CompiledBundle;
+  readonly hashesOf: (rendered: Pick<Assembled, 'messages' | 'text'>) => RenderedHashes;
+}
 
-/** Every renderer_version there was; a change of assembly semantics adds one, and keeps those before (spec section 3). */
-const RENDERERS: ReadonlyMap<number, Renderer> = new Map([[1, compileBundle]]);
+/** Every renderer_version there was; a change of semantics adds one, and keeps those before (spec section 3). */
+const RENDERERS: ReadonlyMap<number, Renderer> = new Map([
+  [1, { compile: compileBundle, hashesOf: hashesOfVersion1 }],
+  [RENDERER_VERSION, { compile: compileBundle, hashesOf }],
+]);
 
 /** The renderer of a version; undefined: a later release rendered with it. */
 export function rendererOf(version: number): Renderer | undefined {
   return RENDERERS.get(version);
 }
 
-/** The merged values by name; its hash is the `variables_hash`. */
-export function variablesDocument(values: JsonObject): Document {
-  return documentOf(values);
+const NO_VALUES = documentOf({});
+
+/** The merged values by name; its hash is the `variables_hash`. @param values undefined: there are none */
+export function variablesDocument(values: Pick<ResolvedVariables, 'json'> | undefined): Document {
+  return values === undefined ? NO_VALUES : documentOfText(values.json);
 }
 
+/** The `variables_hash` of merged values. */
 export function variablesHash(values: JsonObject): string {
-  return variablesDocument(values).hash;
+  return documentOf(values).hash;
 }
 
+/** Members in canonical order. */
 function plainMessages(messages: readonly Message[]): JsonObject[] {
-  return messages.map(({ role, content }) => ({ role, content }));
+  return messages.map(({ role, content }) => ({ content, role }));
 }
+
+const NO_PLACEHOLDERS = documentOf({});
 
 /**
  * The messages by placeholder, those without messages left out; its hash is the `placeholders_hash`.
  * @param placeholders those that the bundle names
  */
 export function placeholdersDocument(placeholders: ReadonlyMap<string, readonly Message[]>): Document {
+  if (placeholders.size === 0) return NO_PLACEHOLDERS;
   const used = [...placeholders].filter(([, messages]) => messages.length > 0);
   return documentOf(Object.fromEntries(used.map(([name, messages]) => [name, plainMessages(messages)])));
 }
@@ -196,12 +229,20 @@ export function placeholdersHash(placeholders: ReadonlyMap<string, readonly Mess
   return placeholdersDocument(placeholders).hash;
 }
 
-/** Hash of the rendered messages, roles included. */
-export function messagesHash(messages: readonly Message[]): string {
-  return documentOf(plainMessages(messages)).hash;
+/**
+ * Hashes of what was rendered. Messages are hashed by the hashes of their contents, so that the text of a prompt of one
+ * message is hashed once. What is hashed is canonical JSON as it is written: hashes and roles need no escaping.
+ */
+export function hashesOf({ messages, text }: Pick<Assembled, 'messages' | 'text'>): RenderedHashes {
+  const renderedHash = sha256(text);
+  const listed = messages.map(({ role, content }) => {
+    const contentHash = messages.length === 1 ? renderedHash : sha256(content);
+    return `{"content_hash":"${contentHash}","role":"${role}"}`;
+  });
+  return { renderedHash, messagesHash: sha256(`[${listed.join(',')}]`) };
 }
 
-/** Hash of the rendered text. */
-export function renderedHash(text: string): string {
-  return sha256(text);
+/** Version 1 hashed the messages as they are. */
+function hashesOfVersion1({ messages, text }: Pick<Assembled, 'messages' | 'text'>): RenderedHashes {
+  return { renderedHash: sha256(text), messagesHash: documentOf(plainMessages(messages)).hash };
 }

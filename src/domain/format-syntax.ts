@@ -75,15 +75,23 @@ export function scanFormat(content: string): FormatScan {
 /** Compiles content without mistakes. */
 export function compileFormat(content: string): (values: TemplateValues) => string {
   const { literals, names } = scanFormat(content);
-  const first = literals[0] as string;
-  const pieces = names.map((name, index) => ({ name, literal: literals[index + 1] as string }));
-  const literalBytes = Buffer.byteLength(literals.join(''));
+  return formatted(literals.slice(), names.slice(), Buffer.byteLength(literals.join('')));
+}
+
+/** Holds nothing but what it needs: a bundle is kept for as long as it is rendered. */
+function formatted(
+  literals: readonly string[],
+  names: readonly string[],
+  literalBytes: number,
+): (values: TemplateValues) => string {
   return ({ texts, budget }) => {
     let bytes = literalBytes;
-    for (const { name } of pieces) bytes += Buffer.byteLength(texts.get(name) ?? '');
+    for (const name of names) bytes += Buffer.byteLength(texts.get(name) ?? '');
     budget.takeBytes(bytes);
-    let text = first;
-    for (const { name, literal } of pieces) text += (texts.get(name) ?? '') + literal;
+    let text = literals[0]!;
+    for (let index = 0; index < names.length; index += 1) {
+      text += (texts.get(names[index]!) ?? '') + literals[index + 1]!;
+    }
     return text;
   };
 }

@@ -1,7 +1,7 @@
 /** Checks of JSON that a request carries. */
 import { canonicalJson } from './document.ts';
 import type { Violations } from './errors.ts';
-import type { Json } from './json.ts';
+import type { Json, JsonObject } from './json.ts';
 import { MAX_JSON_LEVELS } from './limits.ts';
 import { parseJson } from './parse-json.ts';
 
@@ -50,6 +50,26 @@ export function boundedJson<T extends Json>(
   if (!checkJson(violations, field, value)) return undefined;
   const text = checkSize(violations, field, value, maxBytes);
   return text === undefined ? undefined : (parseJson(text) as T);
+}
+
+/** What a UTF-16 code unit takes in JSON at most, as `\u0000` does; a number, `false`; what stands around a member. */
+const UNIT_BYTES = 6;
+const SCALAR_BYTES = 25;
+const MEMBER_BYTES = 6;
+
+/** Bytes that the canonical form of JSON does not exceed, at a fraction of what the form itself takes. */
+export function mostBytes(value: Json): number {
+  if (typeof value === 'string') return value.length * UNIT_BYTES + MEMBER_BYTES;
+  if (typeof value !== 'object' || value === null) return SCALAR_BYTES;
+  let bytes = MEMBER_BYTES;
+  if (Array.isArray(value)) {
+    for (const item of value as readonly Json[]) bytes += mostBytes(item) + MEMBER_BYTES;
+  } else {
+    for (const name of Object.keys(value)) {
+      bytes += name.length * UNIT_BYTES + mostBytes((value as JsonObject)[name] as Json) + MEMBER_BYTES;
+    }
+  }
+  return bytes;
 }
 
 /**

@@ -3,10 +3,10 @@ import {
   type Assembled,
   type CompiledBundle,
   compileBundle,
+  hashesOf,
   type Message,
-  messagesHash,
   placeholdersHash,
-  renderedHash,
+  type RenderedHashes,
   variablesHash,
 } from './assembly.ts';
 import type { Document } from './document.ts';
@@ -86,13 +86,12 @@ export function previewPrompt(snapshot: Document, inputs: PreviewInputs): Previe
     text,
     messages,
     renderable,
-    renderedHash: renderable ? renderedHash(text) : '',
+    ...(renderable ? hashesOf(assembled) : NO_HASHES),
     bundleHash: bundle.bundleHash,
     personalityHash: bundle.personalityHash,
     constraintsHash: bundle.constraintsHash,
     variablesHash: renderable ? variablesHash(resolved.values) : '',
     placeholdersHash: placeholdersHash(placeholders),
-    messagesHash: renderable ? messagesHash(messages) : '',
     missingVariables: resolved.missing,
     unusedVariables: [...unusedIn(bundle.snapshot), ...resolved.undeclared].toSorted(),
     invalidVariables: [...together(resolved), ...resolved.invalid, ...problems],
@@ -121,6 +120,7 @@ function named(bundle: CompiledBundle, sent: PreviewInputs['placeholders']): Rea
 }
 
 const NOTHING: Assembled = { messages: [], text: '', emptySections: [] };
+const NO_HASHES: RenderedHashes = { renderedHash: '', messagesHash: '' };
 
 /** What the values come to, and why the templates fail with them. */
 function assemble(

@@ -26,8 +26,12 @@ function isFarLonger(text: string, max: number): boolean {
   return text.length > max * UNITS_PER_CHARACTER;
 }
 
-/** Whether the text has more than `max` characters; one that is far longer is not normalized for it. */
+/** UTF-16 code units that NFC makes of one, at most (https://www.unicode.org/faq/normalization.html). */
+const UNITS_PER_UNIT = 3;
+
+/** Whether the text has more than `max` characters; one that is far longer, or far shorter, is not normalized for it. */
 export function isLongerThan(text: string, max: number): boolean {
+  if (text.length * UNITS_PER_UNIT <= max) return false;
   return isFarLonger(text, max) || characters(text) > max;
 }
 

@@ -1,7 +1,7 @@
 /** What a value of a variable has to be (spec section 3). */
 import type { Json } from './json.ts';
 import { type PatternBudget, compilePattern } from './pattern.ts';
-import { characters, excerpt } from './text.ts';
+import { characters, excerpt, isLongerThan } from './text.ts';
 
 export const VARIABLE_TYPES = ['STRING', 'INTEGER', 'NUMBER', 'BOOLEAN', 'ENUM', 'LIST', 'OBJECT'] as const;
 export type VariableType = (typeof VARIABLE_TYPES)[number];
@@ -65,6 +65,17 @@ export interface ValueCheck {
 
 /** Compiles what a value has to be. */
 export function compileCheck(rules: VariableRules): ValueCheck {
+  const { max_length, pattern, enum_values } = rules;
+  const isPlain = max_length === undefined && pattern === undefined && enum_values === undefined;
+  return isPlain ? TYPE_CHECKS[rules.type] : compileRules(rules);
+}
+
+/** Most variables have no rule but their type: one check for all of them, in however many bundles they are. */
+const TYPE_CHECKS = Object.fromEntries(
+  VARIABLE_TYPES.map((type) => [type, compileRules({ type })]),
+) as Readonly<Record<VariableType, ValueCheck>>;
+
+function compileRules(rules: VariableRules): ValueCheck {
   const isType = TYPE_TESTS[rules.type];
   const { max_length: maxLength, enum_values: enumValues } = rules;
   const pattern = rules.pattern === undefined ? undefined : compilePattern(rules.pattern);
@@ -72,7 +83,7 @@ export function compileCheck(rules: VariableRules): ValueCheck {
   const problem = (value: Json, budget: PatternBudget): string | undefined => {
     if (!isType(value)) return `must be ${TYPE_WORDS[rules.type]} (${rules.type}); it is ${kindOf(value)}`;
     if (typeof value !== 'string') return undefined;
-    if (maxLength !== undefined && characters(value) > maxLength) {
+    if (maxLength !== undefined && isLongerThan(value, maxLength)) {
       return `must have at most ${maxLength} characters, not ${characters(value)}`;
     }
     if (pattern !== undefined) {

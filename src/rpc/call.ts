@@ -35,7 +35,10 @@ export abstract class Call implements CallContext {
   callId = '';
   traceId = '';
   caller = '';
-  readonly #controller = new AbortController();
+  /** Made for whoever asks: most calls end before anybody wants to know. */
+  #controller: AbortController | undefined;
+  #aborted: Error | undefined;
+  #onAbort: ((reason: Error) => void) | undefined;
   #ended = false;
 
   /** @param deadline in milliseconds since the epoch; undefined: the caller set none */
@@ -46,12 +49,35 @@ export abstract class Call implements CallContext {
   }
 
   get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#aborted !== undefined) this.#controller.abort(this.#aborted);
+    }
     return this.#controller.signal;
+  }
+
+  /** Whether it was told to end. */
+  get aborted(): boolean {
+    return this.#aborted !== undefined;
+  }
+
+  /** Whether it is answered: aborting it changes nothing any more. */
+  get ended(): boolean {
+    return this.#ended;
   }
 
   /** Has the call answered with the reason, whatever its handler does. The first reason counts. */
   abort(reason: Error): void {
-    if (!this.#ended) this.#controller.abort(reason);
+    if (this.#ended || this.#aborted !== undefined) return;
+    this.#aborted = reason;
+    this.#onAbort?.(reason);
+    this.#controller?.abort(reason);
+  }
+
+  /** Names who is told of an abort, at once if it has happened: the one that answers then. */
+  onAbort(listener: (reason: Error) => void): void {
+    if (this.#aborted === undefined) this.#onAbort = listener;
+    else listener(this.#aborted);
   }
 
   /** Notes that the call is answered: its signal stays as it is. */

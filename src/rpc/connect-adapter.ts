@@ -5,6 +5,7 @@ import {
   type DescMethodUnary,
   type Message,
   create,
+  createRegistry,
   toBinary,
   toJson,
 } from '@bufbuild/protobuf';
@@ -24,6 +25,7 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from '@connectrpc/connect-node';
+import { file_google_rpc_error_details } from '../../gen/google/rpc/error_details_pb.js';
 import { Cancelled, DeadlineExceeded, DomainError } from '../domain/errors.ts';
 import { Call, type CallRequest, rpcName } from './call.ts';
 import { type BytesCheck, checkQuery, checkedCompression, checkedRequest, speaksJson } from './connect-body.ts';
@@ -39,6 +41,9 @@ import { handleAndSend } from './stream.ts';
 const UNREADABLE: ReadonlySet<Code> = new Set([Code.InvalidArgument, Code.Internal]);
 /** The longest delay that Node's timers take; connect starts one for the caller's timeout. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** Names what the details of an outcome's error are made of: in JSON they are written by their type. */
+const JSON_OPTIONS = { registry: createRegistry(file_google_rpc_error_details) };
 
 /** What belongs to one HTTP request and its answer; it reaches gate and implementation as a context value. */
 interface Exchange {
@@ -125,7 +130,7 @@ function createEndpoint(implement: (router: ConnectRouter) => void, check: Bytes
     readMaxBytes: MAX_REQUEST_BYTES,
     maxTimeoutMs: MAX_TIMEOUT_MS,
     acceptCompression: [compressionGzip, compressionBrotli].map((each) => checkedCompression(each, check)),
-    jsonOptions: { ...DECODE_OPTIONS, ignoreUnknownFields: false },
+    jsonOptions: { ...DECODE_OPTIONS, ...JSON_OPTIONS, ignoreUnknownFields: false },
     binaryOptions: DECODE_OPTIONS,
     requestGate: (context) => requestGate(context, check),
   });
@@ -165,11 +170,11 @@ async function runChain<T>(
     return await chain(call, request);
   } catch (error) {
     exchange.error = connectError((error as StatusError).status);
-    throw exchange.error;
   } finally {
     call.end();
     setResponseHeaders(context, call);
   }
+  throw exchange.error;
 }
 
 /** The messages of a stream, as they are asked for. The headers of the answer leave with the first of them. */
@@ -199,7 +204,7 @@ async function serve(procedure: Procedure, request: IncomingMessage, response: S
   const exchange: Exchange = { peer: `${remoteAddress}:${remotePort}` };
   const values = createContextValues().set(EXCHANGE, exchange);
   const universalRequest = universalRequestFromNodeRequest(request, response, undefined, values);
-  await universalResponseToNodeResponse(await answer(procedure, universalRequest, exchange), response);
+  return universalResponseToNodeResponse(await answer(procedure, universalRequest, exchange), response);
 }
 
 /**
@@ -286,7 +291,7 @@ class ConnectCall extends Call {
 
   /** Encodes a message as connect will. */
   encode(desc: DescMessage, message: Message): void {
-    if (this.#speaksJson) toJson(desc, message);
+    if (this.#speaksJson) toJson(desc, message, JSON_OPTIONS);
     else toBinary(desc, message);
   }
 }

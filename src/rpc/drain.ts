@@ -6,6 +6,7 @@ const RETRY_DELAY_MS = 1000;
 /** Knows whether the server drains, and the calls that it still has to answer. */
 export class Drain {
   readonly #calls = new Set<Call>();
+  readonly #listeners = new Set<() => void>();
   #active = false;
 
   /** Whether new calls are to be refused. */
@@ -15,6 +16,16 @@ export class Drain {
 
   begin(): void {
     this.#active = true;
+    for (const listener of this.#listeners) listener();
+  }
+
+  /**
+   * Calls back when the drain begins: a stream that takes requests one after the other has to end by itself.
+   * @returns forgets the listener
+   */
+  onBegin(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   enter(call: Call): void {

@@ -75,9 +75,13 @@ function sendReadiness(response: ServerResponse, { serving }: Health): void {
 }
 
 async function sendMetrics(response: ServerResponse, metrics: Metrics): Promise<void> {
-  const text = await metrics.text();
-  response.setHeader('content-type', metrics.registry.contentType);
-  response.end(text);
+  try {
+    const text = await metrics.text();
+    response.setHeader('content-type', metrics.registry.contentType);
+    response.end(text);
+  } catch (error) {
+    sendText(response, 503, `${(error as Error).message}\n`);
+  }
 }
 
 function sendText(response: ServerResponse, status: number, text: string): void {

@@ -15,6 +15,8 @@ export interface InterceptorParts {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly drain: Drain;
+  /** How long a client may stay with this server, in milliseconds; 0: for ever. */
+  readonly connectionAgeMs: number;
 }
 
 /** Makes an interceptor for one method, so that what depends on the method is worked out once. */

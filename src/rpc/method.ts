@@ -1,5 +1,6 @@
 import type {
   DescMessage,
+  DescMethodBiDiStreaming,
   DescMethodServerStreaming,
   DescMethodUnary,
   DescService,
@@ -7,8 +8,8 @@ import type {
   MessageShape,
 } from '@bufbuild/protobuf';
 
-/** The methods that are served: one request; one answer, or a stream of them. */
-export type ServedMethod = DescMethodUnary | DescMethodServerStreaming;
+/** The methods that are served: one request with one answer or a stream of them, or many requests with one each. */
+export type ServedMethod = DescMethodUnary | DescMethodServerStreaming | DescMethodBiDiStreaming;
 
 /** What one call carries beside its request, whichever port it came in by. */
 export interface CallContext {
@@ -50,13 +51,25 @@ export type StreamHandler<M extends DescMethodServerStreaming = DescMethodServer
   send: Send<M['output']>,
 ) => Promise<void>;
 
+/**
+ * Answers one request of many on a stream. Others are under way at the same time, and answers leave as they are done,
+ * so each has to say which request it is for. What it throws ends the stream: what is wrong with one request belongs
+ * into its answer.
+ */
+export type ExchangeHandler<M extends DescMethodBiDiStreaming = DescMethodBiDiStreaming> = (
+  context: CallContext,
+  request: MessageShape<M['input']>,
+) => Promise<MessageInitShape<M['output']>>;
+
 /** A handler for every method of a service. */
 export type ServiceHandlers<S extends DescService> = {
   readonly [K in keyof S['method']]: S['method'][K] extends DescMethodUnary
     ? Handler<S['method'][K]>
     : S['method'][K] extends DescMethodServerStreaming
       ? StreamHandler<S['method'][K]>
-      : never;
+      : S['method'][K] extends DescMethodBiDiStreaming
+        ? ExchangeHandler<S['method'][K]>
+        : never;
 };
 
 /** A service with its handlers. */
@@ -64,16 +77,24 @@ export interface ServedService {
   readonly service: DescService;
   readonly handlers: ReadonlyMap<DescMethodUnary, Handler>;
   readonly streams: ReadonlyMap<DescMethodServerStreaming, StreamHandler>;
+  /** Served over gRPC only: the other protocols have no such streams over HTTP/1.1. */
+  readonly exchanges: ReadonlyMap<DescMethodBiDiStreaming, ExchangeHandler>;
 }
 
 /** Pairs a service with its handlers, typed by the contract. */
 export function serve<S extends DescService>(service: S, handlers: ServiceHandlers<S>): ServedService {
   const unary = new Map<DescMethodUnary, Handler>();
   const streams = new Map<DescMethodServerStreaming, StreamHandler>();
+  const exchanges = new Map<DescMethodBiDiStreaming, ExchangeHandler>();
   for (const method of service.methods) {
-    const handler = handlers[method.localName as keyof S['method']];
-    if (method.methodKind === 'unary') unary.set(method as DescMethodUnary, handler as Handler);
-    else streams.set(method as DescMethodServerStreaming, handler as StreamHandler);
+    const handler: unknown = handlers[method.localName as keyof S['method']];
+    if (method.methodKind === 'unary') {
+      unary.set(method as DescMethodUnary, handler as Handler);
+    } else if (method.methodKind === 'server_streaming') {
+      streams.set(method as DescMethodServerStreaming, handler as StreamHandler);
+    } else {
+      exchanges.set(method as DescMethodBiDiStreaming, handler as ExchangeHandler);
+    }
   }
-  return { service, handlers: unary, streams };
+  return { service, handlers: unary, streams, exchanges };
 }

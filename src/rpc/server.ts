@@ -2,6 +2,8 @@ import { createServer } from 'node:net';
 import { type Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { limitConnectionAge } from './connection-age.ts';
+import { answerDirectly } from './direct-calls.ts';
 import { Drain } from './drain.ts';
 import { createGrpcServer } from './grpc-adapter.ts';
 import { Health } from './health.ts';
@@ -27,6 +29,8 @@ export interface RpcServerParts {
   readonly services: readonly ServedService[];
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** After this time a gRPC connection is closed once its calls are done, in milliseconds; 0: never. */
+  readonly connectionAgeMs: number;
 }
 
 /** Serves the services on both ports, with health, reflection, metrics and an orderly end. */
@@ -40,8 +44,8 @@ export class RpcServer {
   readonly #ports: { readonly grpc: Port; readonly http: Port };
   #drained: Promise<void> | undefined;
 
-  constructor({ services, logger, metrics }: RpcServerParts) {
-    const parts = { logger, metrics, drain: this.#drain };
+  constructor({ services, logger, metrics, connectionAgeMs }: RpcServerParts) {
+    const parts = { logger, metrics, drain: this.#drain, connectionAgeMs };
     this.#logger = logger;
     this.#health = new Health(services.map(({ service }) => service.typeName));
     this.#grpc = createGrpcServer(services, parts);
@@ -50,6 +54,8 @@ export class RpcServer {
     this.#http = new HttpServer(services, parts, this.#health);
     // grpc-js can listen by itself, but then it can neither end connections that never spoke nor force the others.
     const injector = this.#grpc.createConnectionInjector(ServerCredentials.createInsecure());
+    if (connectionAgeMs > 0) limitConnectionAge(this.#grpc, connectionAgeMs);
+    answerDirectly(this.#grpc, services, parts);
     const listener = createServer({ noDelay: true }, (socket) => injector.injectConnection(socket));
     this.#ports = { grpc: new Port(listener), http: new Port(this.#http.server) };
   }

@@ -53,6 +53,27 @@ export interface PublishedContent {
   versionHash(tenant: string, bundleId: string, version: string): Promise<string | undefined>;
 }
 
+/** An exact version of a tenant's own bundle. */
+export interface VersionName {
+  readonly tenant: string;
+  readonly bundleId: string;
+  readonly version: string;
+}
+
+/** A store of published content that is asked for many at a time; it answers in the order in which it is asked. */
+export interface ContentStore {
+  /**
+   * The canonical JSON under each hash; undefined: there is no such document.
+   * @throws Unavailable if the store is away or too slow
+   */
+  documents(hashes: readonly string[]): Promise<(string | undefined)[]>;
+  /**
+   * The bundle_hash of each version; undefined: it is not published.
+   * @throws Unavailable if the store is away or too slow
+   */
+  versionHashes(names: readonly VersionName[]): Promise<(string | undefined)[]>;
+}
+
 /** Compiled snapshots by hash. */
 export interface CompiledBundles {
   /** @throws Unavailable if it is not held and the stores are away */

@@ -1,9 +1,8 @@
 import {
   compileBundle,
-  messagesHash,
+  hashesOf,
   placeholdersDocument,
   RENDERER_VERSION,
-  renderedHash,
   variablesDocument,
   type Assembled,
   type CompiledBundle,
@@ -17,7 +16,7 @@ import type { JsonObject } from '../domain/json.ts';
 import { PROMPT_TYPES, type CapturePolicy, type PromptType } from '../domain/prompt-type.ts';
 import { DEFAULT_CHANNEL, type RouteAnswer, type RouteMap, type TenantScope } from '../domain/route-map.ts';
 import { variableViolations } from '../domain/variables.ts';
-import { findExactVersion, noPointers, versionNotFound } from './exact-version.ts';
+import { type AskedVersion, findExactVersion, noPointers, versionNotFound } from './exact-version.ts';
 import type { ReceiptPolicy } from './receipt-policy.ts';
 import { checkRenderInput, type RenderInput, type RenderTarget } from './render-input.ts';
 import type {
@@ -87,7 +86,6 @@ const RECEIPT_WAIT_MS = 2_000;
 /** What a render knows of its tenant before the pointers are loaded; nothing is captured for a tenant nobody knows. */
 const UNLOADED_SCOPE: TenantScope = Object.freeze({ known: true, variables: {}, capturePolicy: 'HASH_ONLY' });
 
-const NO_VALUES: JsonObject = Object.freeze({});
 const NO_MESSAGES: ReadonlyMap<string, readonly Message[]> = new Map();
 
 /** What this replica knows when it resolves a render: its own pointers, else one that another replica left behind. */
@@ -111,6 +109,9 @@ interface Prompt {
   readonly bundle: CompiledBundle | undefined;
   readonly found: Found | undefined;
 }
+
+/** A prompt that the pointers name: there at once, or awaited; undefined: they name none. */
+type Sought = Prompt | undefined | Promise<Prompt | undefined>;
 
 /**
  * The path of a render (spec section 4): route map → compiled snapshot → values → assembly → hashes → receipt. A hit
@@ -169,7 +170,9 @@ export class RendererService {
     if (!scope.known) warnings.push(tenantUnknown(input.tenant));
     if (!known.verified) warnings.push(pointersUnverified(seq));
 
-    const { bundle, found } = await this.#prompt(call, input, target, known, warnings);
+    const sought = this.#seek(call, input, target, known);
+    const isHeld = sought !== undefined && !(sought instanceof Promise);
+    const { bundle, found } = isHeld ? sought : await this.#prompt(sought, input, target, known, warnings);
     const values = bundle?.variables.resolve(scope.variables, input.variables);
     if (values) {
       const problems = variableViolations(values);
@@ -179,17 +182,15 @@ export class RendererService {
     const assembled = bundle ? bundle.assemble(values!, placeholders) : literal(input.fallbackText);
     warnAboutIgnored(warnings, values?.undeclared ?? given(input.variables), input.placeholders, placeholders);
 
-    const merged = values?.values ?? NO_VALUES;
-    const variables = variablesDocument(merged);
+    const variables = variablesDocument(values);
     const history = placeholdersDocument(placeholders);
     const hashes = {
-      renderedHash: renderedHash(assembled.text),
+      ...hashesOf(assembled),
       bundleHash: bundle?.bundleHash ?? '',
       personalityHash: bundle?.personalityHash ?? '',
       constraintsHash: bundle?.constraintsHash ?? '',
       variablesHash: variables.hash,
       placeholdersHash: history.hash,
-      messagesHash: messagesHash(assembled.messages),
     };
     const receipt: ReceiptRecord = {
       renderId,
@@ -216,10 +217,12 @@ export class RendererService {
     };
     const fallbackText = bundle ? undefined : input.fallbackText;
     const captured = capture(scope.capturePolicy, variables, history, fallbackText);
-    await this.#receipts.write(receipt, captured, this.#until(call, RECEIPT_WAIT_MS)).catch((error: unknown) => {
+    try {
+      await this.#receipts.write(receipt, captured, this.#until(call, RECEIPT_WAIT_MS));
+    } catch (error) {
       this.#notKept(receipt, error);
       warnings.push(receiptNotRecorded(renderId));
-    });
+    }
     this.#observer.rendered((this.#clock.monotonic() - started) / 1_000);
 
     return {
@@ -290,9 +293,22 @@ export class RendererService {
     };
   }
 
+  /** What the pointers name, if it is in memory at once. Rejects with Unavailable if it does not come in time. */
+  #seek(call: RenderCall, input: RenderInput, target: RenderTarget, known: Known): Sought {
+    const until = this.#until(call, LOOKUP_WAIT_MS);
+    const withBundle = (found: Found | undefined): Sought => {
+      if (found === undefined) return undefined;
+      const bundle = this.#bundles.get(found.answer.bundleHash);
+      if (!(bundle instanceof Promise)) return { bundle, found };
+      return this.#within(until, bundle).then((loaded) => ({ bundle: loaded, found }));
+    };
+    const found = this.#find(input, target, known);
+    return found instanceof Promise ? this.#within(until, found).then(withBundle) : withBundle(found);
+  }
+
   /** What is to be rendered: the answer's snapshot, or else the built-in default, or nothing but the fallback text. */
   async #prompt(
-    call: RenderCall,
+    sought: Sought,
     input: RenderInput,
     target: RenderTarget,
     known: Known,
@@ -300,9 +316,8 @@ export class RendererService {
   ): Promise<Prompt> {
     let away: Unavailable | undefined;
     try {
-      const until = this.#until(call, LOOKUP_WAIT_MS);
-      const found = await this.#within(until, this.#find(input, target, known));
-      if (found) return { bundle: await this.#within(until, this.#bundles.get(found.answer.bundleHash)), found };
+      const prompt = await sought;
+      if (prompt) return prompt;
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
       away = error;
@@ -326,9 +341,8 @@ export class RendererService {
     return deadline === undefined ? until : Math.min(until, deadline - ANSWER_MARGIN_MS);
   }
 
-  /** What is held is there at once. @throws Unavailable if what is not does not come in time */
-  async #within<T>(until: number, sought: T | Promise<T>): Promise<T> {
-    if (!(sought instanceof Promise)) return sought;
+  /** @throws Unavailable if what is sought does not come in time */
+  async #within<T>(until: number, sought: Promise<T>): Promise<T> {
     const { promise: late, reject } = Promise.withResolvers<never>();
     const wait = Math.max(0, until - this.#clock.now());
     const timer = setTimeout(() => {
@@ -341,20 +355,24 @@ export class RendererService {
     }
   }
 
-  /** @throws Unavailable if this replica has no pointers that could tell */
-  async #find(input: RenderInput, target: RenderTarget, known: Known): Promise<Found | undefined> {
+  /** What the pointers name is known at once. Rejects with Unavailable if this replica has none that could tell. */
+  #find(input: RenderInput, target: RenderTarget, known: Known): Found | undefined | Promise<Found | undefined> {
     const { tenant } = input;
     const { map, last, verified } = known;
-    if (map === undefined && last === undefined) throw noPointers();
+    if (map === undefined && last === undefined) return Promise.reject(noPointers());
     if ('bundleId' in target && target.version !== undefined) {
       const { bundleId, version } = target;
-      const pinned = await findExactVersion(map!, this.#versions, { tenant, bundleId, version });
-      const source = verified ? 'PINNED' : 'STALE';
-      return pinned && { answer: { ...pinned, bundleId, version }, channel: '', revision: 0, source };
+      return this.#findVersion(map!, { tenant, bundleId, version }, verified ? 'PINNED' : 'STALE');
     }
     const channel = channelOf(input, target);
     const answer = map ? resolveRoute(map, tenant, target, channel) : last!.answer;
     return answer && { answer, channel, revision: answer.revision, source: sourceOf(answer, tenant, verified) };
+  }
+
+  async #findVersion(map: RouteMap, asked: AskedVersion, source: RenderSource): Promise<Found | undefined> {
+    const { bundleId, version } = asked;
+    const pinned = await findExactVersion(map, this.#versions, asked);
+    return pinned && { answer: { ...pinned, bundleId, version }, channel: '', revision: 0, source };
   }
 }
 

@@ -1,11 +1,5 @@
 /** One replay: a render again, from its snapshot and from inputs of which the receipt holds the hashes. */
-import {
-  messagesHash,
-  renderedHash,
-  rendererOf,
-  type CompiledBundle,
-  type Message,
-} from '../domain/assembly.ts';
+import { rendererOf, type Assembled, type CompiledBundle, type Message } from '../domain/assembly.ts';
 import { documentOf, sha256 } from '../domain/document.ts';
 import type { Json, JsonObject } from '../domain/json.ts';
 import type { CapturedInputs, ReceiptRecord } from './trail.ts';
@@ -35,7 +29,7 @@ export function replaySubject(receipt: ReceiptRecord, text: string | undefined):
   const renderer = rendererOf(rendererVersion);
   if (renderer === undefined) return 'RENDERER_UNKNOWN';
   if (hash === '') return 'TEXT';
-  return text !== undefined && sha256(text) === hash ? renderer({ hash, text }) : 'SNAPSHOT_MISSING';
+  return text !== undefined && sha256(text) === hash ? renderer.compile({ hash, text }) : 'SNAPSHOT_MISSING';
 }
 
 /** Replays a render; inputs are used only if they have the hashes that the receipt holds. */
@@ -48,9 +42,9 @@ export function replayReceipt(receipt: ReceiptRecord, subject: ReplaySubject, ca
 /** Replays a render that no bundle answered. */
 function replayText(receipt: ReceiptRecord, candidates: Candidates): ReplayResult {
   const texts = candidates.map((inputs) => inputs?.fallbackText);
-  const text = texts.find((each) => typeof each === 'string' && renderedHash(each) === receipt.renderedHash);
+  const text = texts.find((each) => typeof each === 'string' && sha256(each) === receipt.renderedHash);
   if (text === undefined) return unrendered(receipt, 'INPUT_MISSING', ['fallback_text']);
-  return compare(receipt, text, [{ role: 'SYSTEM', content: text }]);
+  return compare(receipt, { text, messages: [{ role: 'SYSTEM', content: text }] });
 }
 
 function replayBundle(receipt: ReceiptRecord, subject: CompiledBundle, candidates: Candidates): ReplayResult {
@@ -62,8 +56,7 @@ function replayBundle(receipt: ReceiptRecord, subject: CompiledBundle, candidate
     return unrendered(receipt, 'INPUT_MISSING', missing);
   }
   const byName = new Map(Object.entries(placeholders as unknown as Record<string, readonly Message[]>));
-  const { text, messages } = subject.assemble(subject.variables.resolve({}, values), byName);
-  return compare(receipt, text, messages);
+  return compare(receipt, subject.assemble(subject.variables.resolve({}, values), byName));
 }
 
 /** The first with the hash; a render that was given nothing needs none of them. */
@@ -81,11 +74,13 @@ function namedBy({ placeholders: names }: CompiledBundle, given: Json | undefine
   return Object.fromEntries(Object.entries((given ?? {}) as JsonObject).filter(counts));
 }
 
-function compare(receipt: ReceiptRecord, text: string, messages: readonly Message[]): ReplayResult {
-  const actualHash = renderedHash(text);
-  const same = actualHash === receipt.renderedHash && messagesHash(messages) === receipt.messagesHash;
+/** Compares hashes as the receipt's renderer_version makes them; there is no subject of one that is not known. */
+function compare(receipt: ReceiptRecord, rendered: Pick<Assembled, 'messages' | 'text'>): ReplayResult {
+  const { renderedHash, messagesHash } = rendererOf(receipt.rendererVersion)!.hashesOf(rendered);
+  const same = renderedHash === receipt.renderedHash && messagesHash === receipt.messagesHash;
   const outcome = same ? 'MATCH' : 'MISMATCH';
-  return { outcome, expectedHash: receipt.renderedHash, actualHash, text, missingInputs: [] };
+  const { text } = rendered;
+  return { outcome, expectedHash: receipt.renderedHash, actualHash: renderedHash, text, missingInputs: [] };
 }
 
 function unrendered(

@@ -1,14 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { MikroORM, type EntityManager } from '@mikro-orm/postgresql';
 import type pg from 'pg';
+import { databaseName, SERVER_ROLE, withSessionOptions } from './connection.ts';
 import { ENTITIES } from './entities/index.ts';
 import { domainError, isInFailedTransaction, isUnanswered } from './errors.ts';
 
 /** What the answer to a statement that was ended may take. */
 const ANSWER_MARGIN_MS = 1_000;
-
-/** The role of the server's sessions; it owns nothing. Migrations make it. */
-export const SERVER_ROLE = 'platen_server';
 
 /** How the server reaches its database. */
 export interface DatabaseConfig {
@@ -146,20 +144,6 @@ export async function openDatabase(config: DatabaseConfig): Promise<Database> {
     onCreateConnection: async (connection) => observe(connection as Connection, config.onQuery),
   });
   return new Database(orm, config.readOnly ?? false);
-}
-
-/** The name of the database in a URL. */
-export function databaseName(url: string): string {
-  return decodeURIComponent(new URL(url).pathname.slice(1));
-}
-
-/** A URL whose sessions start with these settings (`options=-c name=value`), after those that it sets itself. */
-export function withSessionOptions(url: string, settings: Readonly<Record<string, string>>): string {
-  const result = new URL(url);
-  const own = result.searchParams.get('options') ?? '';
-  const added = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
-  result.searchParams.set('options', [own, ...added].join(' ').trim());
-  return result.href;
 }
 
 /** A Kysely connection, as far as it is needed here. */

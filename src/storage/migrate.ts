@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM, type EntityManager } from '@mikro-orm/postgresql';
-import { databaseName, type Database } from './database.ts';
+import { type ConnectionBounds, connectionOptions, databaseName, maintenanceUrl } from './connection.ts';
+import type { Database } from './database.ts';
 import { driverCode } from './errors.ts';
 import { MIGRATIONS } from './migrations/index.ts';
-import { connectionOptions, maintenanceUrl, openSession, type ConnectionBounds } from './session.ts';
+import { openSession } from './session.ts';
 
 const MIGRATION_TABLE = 'platen_migration';
 const APPLICATION = 'platen migrate';

@@ -9,7 +9,7 @@ import { ROOT_TENANT } from '../domain/tenant.ts';
 import { CHANGE_NOTIFICATION } from '../services/stores.ts';
 import type { ChangeEntry } from '../services/trail.ts';
 import { driverCode } from './errors.ts';
-import { connectionOptions } from './session.ts';
+import { connectionOptions } from './connection.ts';
 import { TRAIL_LOCK_KEY } from './trail-lock.ts';
 
 export interface PruneOptions {

@@ -1,8 +1,7 @@
 import pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import { SERVER_ROLE, withSessionOptions } from './database.ts';
+import { connectionOptions, SERVER_ROLE, withSessionOptions } from './connection.ts';
 import { RECEIPT_COLUMNS, ROW_COLUMNS } from './receipt-rows.ts';
-import { connectionOptions } from './session.ts';
 
 /** What the answer to a statement that was ended may take. */
 const ANSWER_MARGIN_MS = 1_000;

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { domainError } from './errors.ts';
-import { connectionOptions } from './session.ts';
+import { connectionOptions } from './connection.ts';
 
 /**
  * SQL of the key of the advisory lock that keeps pruning and verification apart: verifications share it, pruning has it

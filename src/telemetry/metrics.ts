@@ -1,4 +1,13 @@
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import {
+  Counter,
+  Gauge,
+  Histogram,
+  Registry,
+  collectDefaultMetrics,
+  type MetricObjectWithValues,
+  type MetricValue,
+} from 'prom-client';
+import { SeriesHistogram } from './series-histogram.ts';
 
 /** From 50 µs: a render that touches no store takes about that long. */
 const RENDER_BUCKETS = [
@@ -19,32 +28,43 @@ export interface JournalState {
   readonly oldestSeconds: number;
 }
 
+/** Metrics with their values, as plain data. */
+export type MetricValues = readonly MetricObjectWithValues<MetricValue<string>>[];
+
 /** What is true of the process, however many servers it runs; its observers cannot be taken back. */
 const PROCESS = new Registry();
 collectDefaultMetrics({ register: PROCESS });
 
 /**
  * The metrics of one server, in a registry of its own, so that two servers in one process do not count together.
- * The names are part of the contract (spec section 5); times are in seconds.
+ * The names are part of the contract (spec section 5); times are in seconds. Of several workers the sum is shown, or
+ * what a metric names as its aggregator: the worst.
  */
 export class Metrics {
   readonly registry = new Registry();
   #routes: { unverifiedMs(): number } = { unverifiedMs: () => Infinity };
   #firstLevel: { readonly bytes: number } = { bytes: 0 };
+  /** Documents found in memory, which the counter has not been told yet: nearly every render finds one. */
+  firstLevelHits = 0;
+  #page = (): Promise<string> => this.#all.metrics();
   #journal: JournalState = { depth: 0, bytes: 0, oldestSeconds: 0 };
 
   /** Time of one render inside the server, decoding and encoding left out. */
-  readonly renderLatency = new Histogram({
+  readonly renderLatency = new SeriesHistogram({
     name: 'prompt_render_latency_seconds',
     help: 'Time to render one prompt.',
     buckets: RENDER_BUCKETS,
     registers: [this.registry],
   });
   /** Documents, and hashes of exact versions, that were found, by level and kind. */
-  readonly cacheHits = new Counter({
+  readonly cacheHits: Counter<'level' | 'kind'> = new Counter({
     name: 'bundle_cache_hits_total',
     help: 'Documents and exact versions found, by level and kind.',
     labelNames: ['level', 'kind'],
+    collect: () => {
+      this.cacheHits.inc({ level: 'l1', kind: 'document' }, this.firstLevelHits);
+      this.firstLevelHits = 0;
+    },
     registers: [this.registry],
   });
   /** Those looked for in vain, by level and kind. */
@@ -72,6 +92,7 @@ export class Metrics {
     name: 'platen_store_breaker_state',
     help: 'State of the breaker of a store: 0 closed, 1 half open, 2 open.',
     labelNames: ['store'],
+    aggregator: 'max',
     registers: [this.registry],
   });
   /** Work that a guard refused or gave up. */
@@ -145,6 +166,7 @@ export class Metrics {
     name: 'audit_journal_oldest_seconds',
     help: 'Age of the oldest receipt that is not in the database yet; 0 if there is none.',
     collect: () => this.journalOldest.set(this.#journal.oldestSeconds),
+    aggregator: 'max',
     registers: [this.registry],
   });
   /** Groups of receipts that the journal did not take, by reason. */
@@ -179,11 +201,13 @@ export class Metrics {
   readonly appliedSeq = new Gauge({
     name: 'platen_route_map_applied_seq',
     help: 'The change that this replica has applied last.',
+    aggregator: 'min',
     registers: [this.registry],
   });
   readonly routeMapLag = new Gauge({
     name: 'platen_route_map_lag',
     help: 'Changes that this replica knows of and has not applied yet.',
+    aggregator: 'max',
     registers: [this.registry],
   });
   /** Asked for when metrics are collected, so that it grows while nothing happens; +Inf: nothing is loaded yet. */
@@ -191,6 +215,7 @@ export class Metrics {
     name: 'platen_route_map_unverified_seconds',
     help: 'Time since the pointers of this replica were last known to be those of the database.',
     collect: () => this.routeMapUnverified.set(this.#routes.unverifiedMs() / 1_000),
+    aggregator: 'max',
     registers: [this.registry],
   });
   /** The first load counts. */
@@ -199,10 +224,9 @@ export class Metrics {
     help: 'Times that this replica has loaded all pointers, the first one included.',
     registers: [this.registry],
   });
-  readonly rpc = new Histogram({
+  readonly rpc = new SeriesHistogram({
     name: 'platen_rpc_seconds',
     help: 'Time of one call, by RPC and status code.',
-    labelNames: ['rpc', 'code'],
     buckets: RPC_BUCKETS,
     registers: [this.registry],
   });
@@ -222,6 +246,10 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  get #all(): Registry {
+    return Registry.merge([this.registry, PROCESS]);
+  }
+
   /** Names the pointers whose proof is told from then on. */
   watchRoutes(routes: { unverifiedMs(): number }): void {
     this.#routes = routes;
@@ -237,8 +265,21 @@ export class Metrics {
     this.#journal = journal;
   }
 
-  /** All metrics in the text format of Prometheus, those of the process included. */
-  async text(): Promise<string> {
-    return Registry.merge([this.registry, PROCESS]).metrics();
+  /** Has the page made elsewhere, of what several servers have. */
+  pageFrom(page: () => Promise<string>): void {
+    this.#page = page;
+  }
+
+  /** The values of this server alone, those of its process included. */
+  values(): Promise<MetricValues> {
+    return this.#all.getMetricsAsJSON();
+  }
+
+  /**
+   * All metrics in the text format of Prometheus, those of the process included.
+   * @throws whatever the page that was named throws
+   */
+  text(): Promise<string> {
+    return this.#page();
   }
 }

@@ -11,7 +11,10 @@ const MOST_TOLD = 10;
 export function contentObserver(metrics: Metrics, logger: Logger) {
   const replica = new Outage();
   return {
-    hit: (level: string, kind: string) => metrics.cacheHits.inc({ level, kind }),
+    hit: (level: string, kind: string) => {
+      if (level === 'l1' && kind === 'document') metrics.firstLevelHits += 1;
+      else metrics.cacheHits.inc({ level, kind });
+    },
     miss: (level: string, kind: string) => metrics.cacheMisses.inc({ level, kind }),
     corrupt: (kind: string) => metrics.cacheCorrupt.inc({ kind }),
     replicaFailed: (error: unknown) => {
@@ -107,7 +110,7 @@ export function feedObserver(metrics: Metrics, logger: Logger) {
 export function renderObserver(metrics: Metrics, logger: Logger) {
   const late = new Outage();
   return {
-    rendered: (seconds: number) => metrics.renderLatency.observe(seconds),
+    rendered: metrics.renderLatency.series(),
     fellBack: (event: { tenant: string; target: string; reason: string; answeredWith: string }) => {
       metrics.fallbacks.inc({ reason: event.reason });
       logger.warn(event, 'nothing answers for a render; a fallback was used');

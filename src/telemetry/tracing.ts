@@ -1,5 +1,6 @@
 import {
   type Context,
+  ProxyTracerProvider,
   ROOT_CONTEXT,
   type Tracer,
   createTraceState,
@@ -14,6 +15,12 @@ type Fields = [version: string, traceId: string, spanId: string, flags: string, 
 /** The tracer of this program: of the SDK that the process registered, else one that records nothing. */
 export function tracer(): Tracer {
   return trace.getTracer('platen');
+}
+
+/** Whether the process has registered an SDK that could record spans. */
+export function isRecorded(): boolean {
+  const provider = trace.getTracerProvider();
+  return !(provider instanceof ProxyTracerProvider) || provider.getDelegateTracer('platen') !== undefined;
 }
 
 /**

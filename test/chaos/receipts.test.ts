@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { runOutage, type OutageRun } from '../support/chaos/receipt-runs.ts';
 
-const AWAY_SECONDS = 10;
+const AWAY_SECONDS = 6;
 const BOUND_MS = 120_000;
 /** What a server takes for itself beside receipts, from one moment to another. */
 const OWN_MEMORY_BYTES = 64 * 1024 * 1024;

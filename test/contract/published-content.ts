@@ -88,6 +88,31 @@ export function describePublishedContent(name: string, open: () => Promise<Stack
         await assertVersion({ tenant: 'missing', bundleId: 'other', version: '1.0.0' }, undefined);
         await assertVersion({ tenant: 'default', bundleId: 'others', version: '1.0.0' }, undefined);
         await assertVersion({ tenant: 'nobody', bundleId: 'others', version: '1.0.0' }, undefined);
+        for (const name of ["it's", '\\', "\\'", '?', '??', '$1', "') or true --", 'Ü', '']) {
+          await assertVersion({ tenant: name, bundleId: name, version: name }, undefined);
+          assert.equal(await stack.content.document(name), undefined);
+        }
+      });
+
+      it('what is asked for at once is found one by one, though some of it is missing or asked for twice', async () => {
+        const documents = Array.from({ length: 16 }, (_, i) => snapshotOf(`at once: ${i}`));
+        const nameOf = (i: number) => ({ tenant: 'at-once', bundleId: 'hello', version: `${i}.0.0` });
+        for (const [i, document] of documents.entries()) {
+          if (i % 4 > 0) await stack.publish(document, nameOf(i));
+        }
+        const twice = [...documents, ...documents];
+        const texts = await Promise.all(twice.map(({ hash }) => stack.content.document(hash)));
+        assert.deepEqual(
+          texts,
+          twice.map(({ text }, i) => (i % 4 > 0 ? text : undefined)),
+        );
+        const hashes = await Promise.all(
+          twice.map((_, i) => stack.content.versionHash('at-once', 'hello', nameOf(i % 16).version)),
+        );
+        assert.deepEqual(
+          hashes,
+          twice.map(({ hash }, i) => (i % 4 > 0 ? hash : undefined)),
+        );
       });
 
       it('what is missing may come, and is found then', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
+import { BatchedContent } from '../../src/cache/batched-content.ts';
 import { CompiledBundleCache } from '../../src/cache/compiled-bundle-cache.ts';
 import { CountedContent } from '../../src/cache/counted-content.ts';
-import { GuardedContent } from '../../src/cache/guarded-content.ts';
 import { PinnedVersionCache } from '../../src/cache/pinned-version-cache.ts';
 import { RedisContent } from '../../src/cache/redis-content.ts';
 import type { RedisStore } from '../../src/cache/redis.ts';
@@ -10,14 +10,15 @@ import { compileBundle } from '../../src/domain/assembly.ts';
 import type { Document } from '../../src/domain/document.ts';
 import { Unavailable } from '../../src/domain/errors.ts';
 import { StoreGuard } from '../../src/guard/store-guard.ts';
-import type { PublishedContent } from '../../src/services/render-ports.ts';
-import type { Database } from '../../src/storage/database.ts';
+import type { ContentStore, PublishedContent } from '../../src/services/render-ports.ts';
+import type { Database, DatabaseConfig } from '../../src/storage/database.ts';
 import { PostgresPublishedContent } from '../../src/storage/published-content.ts';
 import { ContentCounts } from '../support/cache/fake-content.ts';
 import { openRedisStore } from '../support/cache/redis-stores.ts';
 import { DatabaseProxy } from '../support/database-proxy.ts';
 import { given } from '../support/given.ts';
 import { createEmptyDatabase } from '../support/postgres.ts';
+import { bareRedis } from '../support/redis-store.ts';
 import { startRedis, testRedisUrl, type TestRedis } from '../support/redis.ts';
 import { publish, type VersionName } from '../support/storage/publish.ts';
 import { openRegistry, openServerDatabase, type Registry } from '../support/storage/registry.ts';
@@ -41,12 +42,12 @@ class Parts {
     return registry;
   }
 
-  async reader(serverUrl: string): Promise<PublishedContent> {
-    return new PostgresPublishedContent((await this.database(serverUrl)).access);
+  async reader(serverUrl: string, changes: Partial<DatabaseConfig> = {}): Promise<PublishedContent> {
+    return batched(new PostgresPublishedContent((await this.database(serverUrl, changes)).access));
   }
 
-  async database(serverUrl: string): Promise<Database> {
-    const database = await openServerDatabase({ serverUrl }, { readOnly: true });
+  async database(serverUrl: string, changes: Partial<DatabaseConfig> = {}): Promise<Database> {
+    const database = await openServerDatabase({ serverUrl }, { readOnly: true, ...changes });
     this.#closers.push(() => database.close());
     return database;
   }
@@ -74,7 +75,7 @@ async function openStack(
 ): Promise<Stack> {
   const parts = new Parts();
   const registry = await parts.registry();
-  const primary = new PostgresPublishedContent(registry.database.access);
+  const primary = batched(new PostgresPublishedContent(registry.database.access));
   const intoPrimary: Publish = (snapshot, ...names) => publish(registry, snapshot, ...names);
   return { ...(await build(parts, primary, intoPrimary)), close: parts.close };
 }
@@ -170,7 +171,7 @@ const STACKS: Readonly<Record<string, () => Promise<Stack>>> = {
   'Redis, a read replica that lags, and the primary': () =>
     openStack(async (parts, primary, intoPrimary) => {
       const replica = await parts.reader((await parts.registry()).test.serverUrl);
-      const beneath = new ReplicaContent(guarded(replica), guarded(primary), QUIET);
+      const beneath = new ReplicaContent(replica, primary, QUIET);
       return {
         content: new RedisContent(parts.redis(await testRedisUrl()), beneath, new ContentCounts()),
         publish: intoPrimary,
@@ -179,34 +180,31 @@ const STACKS: Readonly<Record<string, () => Promise<Stack>>> = {
 
   'Redis and a read replica that are both away, and the primary': () =>
     openStack(async (parts, primary, intoPrimary) => {
-      const beneath = new ReplicaContent(guarded(await parts.reader(NOBODY)), guarded(primary), QUIET);
+      const beneath = new ReplicaContent(await parts.reader(NOBODY), primary, QUIET);
       return { content: new RedisContent(parts.redis(NO_REDIS), beneath, new ContentCounts()), publish: intoPrimary };
     }),
 };
 
-function guarded(content: PublishedContent, concurrency = 4): GuardedContent {
+/** Behind a guard, as all stores are asked. */
+function batched(store: ContentStore): BatchedContent {
   const guard = new StoreGuard({
     store: 'postgres_reads',
     timeoutMs: 10_000,
-    concurrency,
+    concurrency: 4,
     queueMax: 1_000,
     retryAfterMs: 50,
     observer: { state: () => {}, rejected: () => {} },
   });
-  return new GuardedContent(content, guard);
+  return new BatchedContent(store, guard);
 }
 
-for (const [name, open] of Object.entries(STACKS)) {
-  describePublishedContent(name, open);
-  describePublishedContent(`${name}, behind a guard`, async () => {
-    const stack = await open();
-    return { ...stack, content: guarded(stack.content) };
-  });
-}
+for (const [name, open] of Object.entries(STACKS)) describePublishedContent(name, open);
 
 /** All levels over real stores, each of which can be cut off. */
 class Levels {
   readonly counts = new ContentCounts();
+  /** Statements so far, those included that begin and end transactions. */
+  readonly statements = { read_replica: 0, database: 0 };
   readonly #parts = new Parts();
   #redis!: TestRedis;
   #store!: RedisStore;
@@ -229,8 +227,11 @@ class Levels {
       replica: await DatabaseProxy.start(this.#registries.replica.test),
       primary: await DatabaseProxy.start(this.#registries.primary.test),
     };
-    const level = async (proxy: DatabaseProxy, name: 'read_replica' | 'database') =>
-      new CountedContent(guarded(await parts.reader(proxy.url)), name, this.counts);
+    const level = async (proxy: DatabaseProxy, name: 'read_replica' | 'database') => {
+      const onQuery = (): void => void (this.statements[name] += 1);
+      const content = await parts.reader(proxy.url, { readOnly: name === 'read_replica', onQuery });
+      return new CountedContent(content, name, this.counts);
+    };
     const replica = await level(this.#proxies.replica, 'read_replica');
     const primary = await level(this.#proxies.primary, 'database');
     this.#content = new RedisContent(this.#store, new ReplicaContent(replica, primary, QUIET), this.counts);
@@ -261,6 +262,14 @@ class Levels {
     return publish(this.#registries[where], snapshot, ...names);
   }
 
+  /** How often Redis was sent the command. */
+  async redisCalls(command: string): Promise<number> {
+    const bare = bareRedis(this.#redis.url);
+    const stats = await bare.info('commandstats');
+    bare.disconnect();
+    return Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, 'm').exec(stats)?.[1] ?? 0);
+  }
+
   async redisAnswers(): Promise<void> {
     await until('Redis answers', () =>
       this.#store.get('nothing').then(
@@ -274,6 +283,10 @@ class Levels {
     for (const key of keys) {
       await until(`Redis holds ${key}`, async () => (await this.#store.get(key)) !== undefined);
     }
+  }
+
+  async damage(key: string): Promise<void> {
+    await this.#store.set(key, Buffer.from('damaged'), 60);
   }
 
   /** Whether all stores are cut off from now on. */
@@ -379,6 +392,84 @@ describe('One flight loads a key', () => {
   });
 });
 
+describe('A batch looks up once', () => {
+  useLevels();
+
+  const documents = Array.from({ length: 16 }, (_, i) => snapshotOf(`of a batch: ${i}`));
+  const names = documents.map((_, i) => ({ tenant: 'acme', bundleId: `bundle-${i}`, version: '1.0.0' }));
+  const ask = {
+    documents: () => Promise.all(documents.map(({ hash }) => levels.content.document(hash))),
+    versions: () =>
+      Promise.all(names.map(({ tenant, bundleId, version }) => levels.content.versionHash(tenant, bundleId, version))),
+  };
+  const right = {
+    documents: documents.map(({ text }) => text),
+    versions: documents.map(({ hash }) => hash),
+  };
+  const keys = {
+    documents: documents.map(({ hash }) => `document:${hash}`),
+    versions: names.map(({ tenant, bundleId, version }) => `version:${tenant}:${bundleId}:${version}`),
+  };
+
+  for (const what of ['documents', 'versions'] as const) {
+    it(`16 ${what} in one turn are one round trip to Redis, and one statement on each database`, async () => {
+      for (const [i, document] of documents.entries()) await levels.publish('primary', document, names[i]!);
+      const before = await levels.redisCalls('mget');
+      assert.deepEqual(await ask[what](), right[what]);
+      assert.equal(await levels.redisCalls('mget'), before + 1);
+      // A transaction that may only read is begun and ended by statements of its own.
+      assert.deepEqual(levels.statements, { read_replica: 3, database: 1 });
+      assert.equal(levels.counts.count(`hit database ${what.slice(0, -1)}`), 16);
+
+      await levels.redisHolds(...keys[what]);
+      const between = await levels.redisCalls('mget');
+      assert.deepEqual(await ask[what](), right[what]);
+      assert.equal(await levels.redisCalls('mget'), between + 1);
+      assert.deepEqual(levels.statements, { read_replica: 3, database: 1 });
+      assert.equal(levels.counts.count(`hit l2 ${what.slice(0, -1)}`), 16);
+    });
+  }
+
+  it('only what the nearer level lacks is asked for beneath', async () => {
+    const [first, ...others] = documents as [Document, ...Document[]];
+    await levels.publish('replica', first);
+    for (const document of others) await levels.publish('primary', document);
+    assert.deepEqual(await ask.documents(), right.documents);
+    assert.deepEqual(levels.statements, { read_replica: 3, database: 1 });
+    assert.equal(levels.counts.count('hit read_replica document'), 1);
+    assert.equal(levels.counts.count('hit database document'), 15);
+    assert.equal(levels.counts.count('miss database document'), 0);
+  });
+
+  it('one that is damaged in Redis is asked for beneath, and the others are not', async () => {
+    const [damaged, ...others] = documents as [Document, ...Document[]];
+    for (const document of documents) await levels.publish('primary', document);
+    await ask.documents();
+    await levels.redisHolds(...keys.documents);
+    await levels.damage(`document:${damaged.hash}`);
+    levels.counts.told.length = 0;
+    assert.deepEqual(await ask.documents(), right.documents);
+    assert.equal(levels.counts.count('corrupt document'), 1);
+    assert.equal(levels.counts.count('hit l2 document'), others.length);
+    assert.equal(levels.counts.count('hit database document'), 1);
+  });
+
+  it('what Redis holds is answered, and the rest fails, while the databases are away', async () => {
+    const [held, lost] = documents as [Document, Document];
+    await levels.publish('primary', held);
+    await levels.content.document(held.hash);
+    await levels.redisHolds(`document:${held.hash}`);
+    levels.proxies.replica.cut();
+    levels.proxies.primary.cut();
+    const [found, failed] = await Promise.allSettled([
+      levels.content.document(held.hash),
+      levels.content.document(lost.hash),
+    ]);
+    assert.deepEqual(found, { status: 'fulfilled', value: held.text });
+    assert.ok(failed.status === 'rejected' && failed.reason instanceof Unavailable);
+  });
+});
+
 describe('A hit touches no store', () => {
   useLevels();
 
@@ -435,17 +526,17 @@ describe('Loads from the database are bounded', () => {
     const database = new PostgresPublishedContent((await parts.database(registry.test.serverUrl)).access);
     let running = 0;
     let most = 0;
-    const watched: PublishedContent = {
-      document: async (hash) => {
+    const watched: ContentStore = {
+      documents: async (hashes) => {
         running += 1;
         most = Math.max(most, running);
-        return database.document(hash).finally(() => {
+        return database.documents(hashes).finally(() => {
           running -= 1;
         });
       },
-      versionHash: (...name) => database.versionHash(...name),
+      versionHashes: (names) => database.versionHashes(names),
     };
-    const bundles = new CompiledBundleCache(guarded(watched, 4), new ContentCounts(), 64 * MIB);
+    const bundles = new CompiledBundleCache(batched(watched), new ContentCounts(), 64 * MIB);
     const all = await Promise.all(documents.map(async ({ hash }) => bundles.get(hash)));
     assert.deepEqual(
       all.map((bundle) => bundle.assemble(given(), new Map()).text),

@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict';
-import { create, type DescMethodServerStreaming, type DescMethodUnary, type DescService } from '@bufbuild/protobuf';
+import {
+  create,
+  type DescMethodBiDiStreaming,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  type DescService,
+} from '@bufbuild/protobuf';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { createClient } from '@connectrpc/connect';
 import { AuditService } from '../../gen/platen/v1/audit_service_pb.js';
@@ -73,6 +79,17 @@ describe('the contract, over the wire', () => {
           assert(messages > 0);
         });
       }
+
+      for (const method of service.methods.filter(isExchange)) {
+        it(`${service.name}/${method.name} streams an answer to each empty request`, async () => {
+          const client = createClient(service, createGrpcTransport({ baseUrl: `http://${platen.grpcAddress}` }));
+          type Exchange = (requests: AsyncIterable<object>) => AsyncIterable<object>;
+          const call = (client as unknown as Record<string, Exchange>)[method.localName]!;
+          let messages = 0;
+          for await (const _ of call(twoOf(create(method.input)))) messages += 1;
+          assert.equal(messages, 2);
+        });
+      }
     }
   });
 });
@@ -83,4 +100,13 @@ function isUnary(method: { readonly methodKind: string }): method is DescMethodU
 
 function isStream(method: { readonly methodKind: string }): method is DescMethodServerStreaming {
   return method.methodKind === 'server_streaming';
+}
+
+function isExchange(method: { readonly methodKind: string }): method is DescMethodBiDiStreaming {
+  return method.methodKind === 'bidi_streaming';
+}
+
+async function* twoOf(message: object): AsyncGenerator<object> {
+  yield message;
+  yield message;
 }

@@ -3,14 +3,14 @@ import { parse } from 'yaml';
 import {
   compileBundle,
   type Message,
-  messagesHash,
   placeholdersHash,
-  renderedHash,
+  RENDERER_VERSION,
+  rendererOf,
   variablesHash,
 } from '../../src/domain/assembly.ts';
 import { normalizeBundleDraft, type TemplateRef, type UncheckedSection } from '../../src/domain/bundle.ts';
 import { type ConstraintRule, RULE_KINDS, type Severity } from '../../src/domain/constraint.ts';
-import { canonicalJson } from '../../src/domain/document.ts';
+import { canonicalJson, sha256 } from '../../src/domain/document.ts';
 import { DomainError, InvalidInput, type Violation, Violations } from '../../src/domain/errors.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
 import type { Role } from '../../src/domain/prompt-type.ts';
@@ -59,7 +59,8 @@ export interface Outcome {
     readonly constraints_hash: string;
     readonly variables_hash: string;
     readonly placeholders_hash: string;
-    readonly messages_hash: string;
+    /** By renderer_version. */
+    readonly messages_hash: Readonly<Record<string, string>>;
     readonly rendered_hash: string;
   };
 }
@@ -200,7 +201,9 @@ export function renderVector(vector: Vector<unknown>): Outcome {
   if (problems.length > 0) throw new InvalidInput(problems);
   const supplied = new Map(Object.entries(vector.placeholders ?? {}));
   const placeholders = new Map([...supplied].filter(([name]) => bundle.placeholders.includes(name)));
-  const { messages, text, emptySections } = bundle.assemble(resolved, placeholders);
+  const rendered = bundle.assemble(resolved, placeholders);
+  const { messages, text, emptySections } = rendered;
+  const versions = Array.from({ length: RENDERER_VERSION }, (_, index) => index + 1);
   return {
     text,
     messages,
@@ -213,8 +216,10 @@ export function renderVector(vector: Vector<unknown>): Outcome {
       constraints_hash: bundle.constraintsHash,
       variables_hash: variablesHash(resolved.values),
       placeholders_hash: placeholdersHash(placeholders),
-      messages_hash: messagesHash(messages),
-      rendered_hash: renderedHash(text),
+      messages_hash: Object.fromEntries(
+        versions.map((version) => [version, rendererOf(version)!.hashesOf(rendered).messagesHash]),
+      ),
+      rendered_hash: sha256(text),
     },
   };
 }

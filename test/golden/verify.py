@@ -53,9 +53,11 @@ def differences(outcome):
     for name, value in [
         ("constraints_hash", snapshot.get("constraints", [])),
         ("placeholders_hash", outcome["placeholders"]),
-        ("messages_hash", outcome["messages"]),
     ]:
         yield name, sha256(canonical(value)) == hashes[name]
+    by_content = [{"content_hash": sha256(m["content"]), "role": m["role"]} for m in outcome["messages"]]
+    for version, value in [("1", outcome["messages"]), ("2", by_content)]:
+        yield f"messages_hash {version}", sha256(canonical(value)) == hashes["messages_hash"][version]
     yield "values", canonical(values) == outcome["values"]
     yield "snapshot", canonical(snapshot) == outcome["snapshot"]
 

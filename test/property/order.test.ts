@@ -1,12 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import {
-  type Message,
-  messagesHash,
-  placeholdersHash,
-  renderedHash,
-  variablesHash,
-} from '../../src/domain/assembly.ts';
+import { hashesOf, type Message, placeholdersHash, variablesHash } from '../../src/domain/assembly.ts';
 import { bundleDocument, type UncheckedBundleDraft } from '../../src/domain/bundle.ts';
 import type { UncheckedConstraint } from '../../src/domain/constraint.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
@@ -115,7 +109,7 @@ function everything({ declared, values, tenantValues, placeholders, ...rest }: I
     draft: bundleDocument('GREETING', bundle(draft)),
     snapshot: snapshotDocument(snapshot(draft, templates)).text,
     hashes: [bundleHash, ofConstraints, variablesHash(resolved.values), placeholdersHash(history)],
-    rendered: { messages, text, hashes: [messagesHash(messages), renderedHash(text)] },
+    rendered: { messages, text, hashes: hashesOf({ messages, text }) },
   };
 }
 

@@ -15,3 +15,8 @@ export function sha256(text: string): string {
 export function canonicalHash(value: unknown): string {
   return sha256(canonical(value));
 }
+
+/** messages_hash of renderer_version 2. */
+export function messagesHash(messages: readonly { readonly role: string; readonly content: string }[]): string {
+  return canonicalHash(messages.map(({ role, content }) => ({ content_hash: sha256(content), role })));
+}

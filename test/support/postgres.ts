@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { after } from 'mocha';
 import { startEmbeddedPostgres } from '../../src/storage/embedded-postgres.ts';
 import { migrate } from '../../src/storage/migrate.ts';
-import { maintenanceUrl, openSession, type Session } from '../../src/storage/session.ts';
+import { maintenanceUrl } from '../../src/storage/connection.ts';
+import { openSession, type Session } from '../../src/storage/session.ts';
 
 /** A database of its own for a suite. */
 export interface TestDatabase {

@@ -1,8 +1,7 @@
 import {
-  messagesHash,
+  hashesOf,
   placeholdersHash,
   RENDERER_VERSION,
-  renderedHash,
   variablesHash,
   type CompiledBundle,
   type Message,
@@ -19,10 +18,9 @@ export function rendered(
   changes: Partial<ReceiptRecord> = {},
 ): { receipt: ReceiptRecord; inputs: CapturedInputs } {
   const placeholders = new Map(Object.entries(sent));
-  const { text, messages } = bundle.assemble(bundle.variables.resolve({}, variables), placeholders);
+  const assembled = bundle.assemble(bundle.variables.resolve({}, variables), placeholders);
   const receipt = receiptRecord(new Date('2026-03-01T12:00:00.123Z'), {
-    renderedHash: renderedHash(text),
-    messagesHash: messagesHash(messages),
+    ...hashesOf(assembled),
     variablesHash: variablesHash(variables),
     placeholdersHash: placeholdersHash(placeholders),
     bundleHash: bundle.bundleHash,
@@ -35,8 +33,7 @@ export function rendered(
 /** What a render leaves that nothing answered but its fallback text. */
 export function fellBack(fallbackText: string): { receipt: ReceiptRecord; inputs: CapturedInputs } {
   const receipt = receiptRecord(new Date('2026-03-01T12:00:00.123Z'), {
-    renderedHash: renderedHash(fallbackText),
-    messagesHash: messagesHash([{ role: 'SYSTEM', content: fallbackText }]),
+    ...hashesOf({ text: fallbackText, messages: [{ role: 'SYSTEM', content: fallbackText }] }),
     bundleHash: '',
     source: 'FALLBACK',
     rendererVersion: RENDERER_VERSION,

@@ -49,6 +49,8 @@ export function fakeServices(
   return [
     serve(RenderService, {
       render: async (_context, { tenant }) => ({ tenant, text: `hello ${tenant}` }),
+      batchRender: async (_context, { requests }) => ({ outcomes: requests.map(() => ({})) }),
+      renderStream: async (_context, { id }) => ({ id }),
       preview: async (_context, { tenant }) => ({ text: `preview for ${tenant}` }),
       checkOutput: async (_context, { tenant }) => ({ tenant, passed: true }),
       explainRoute: async (_context, { tenant }) => ({ tenant }),
@@ -85,10 +87,14 @@ export class TestServer {
     this.metrics = metrics;
   }
 
-  static async start(services: readonly ServedService[] = fakeServices(), host = '127.0.0.1'): Promise<TestServer> {
+  static async start(
+    services: readonly ServedService[] = fakeServices(),
+    host = '127.0.0.1',
+    connectionAgeMs = 0,
+  ): Promise<TestServer> {
     const { logger, lines } = memoryLogger();
     const metrics = new Metrics();
-    const server = new RpcServer({ services, logger, metrics });
+    const server = new RpcServer({ services, logger, metrics, connectionAgeMs });
     const addresses = await server.start({ grpcAddress: `${host}:0`, httpAddress: `${host}:0` });
     server.setServing();
     return new TestServer(server, addresses, lines, metrics);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { availableParallelism } from 'node:os';
 import { ConfigError, loadConfig } from '../../src/config.ts';
 
 function problems(environment: Record<string, string>): readonly string[] {
@@ -31,6 +32,8 @@ describe('Configuration is checked at start', () => {
       auditJournalBytes: 1_073_741_824,
       migrateOnStart: true,
       bundleCacheBytes: 268_435_456,
+      workers: 1,
+      connectionAgeMs: 300_000,
       drainTimeoutMs: 25_000,
       logLevel: 'info',
     });
@@ -55,6 +58,8 @@ describe('Configuration is checked at start', () => {
       PLATEN_AUDIT_JOURNAL_BYTES: '67108864',
       PLATEN_MIGRATE_ON_START: 'false',
       PLATEN_BUNDLE_CACHE_BYTES: '1000000',
+      PLATEN_WORKERS: '4',
+      PLATEN_CONNECTION_AGE_MS: '0',
       PLATEN_DRAIN_TIMEOUT_MS: '0',
       PLATEN_LOG_LEVEL: 'warn',
     });
@@ -76,6 +81,8 @@ describe('Configuration is checked at start', () => {
       auditJournalBytes: 67_108_864,
       migrateOnStart: false,
       bundleCacheBytes: 1_000_000,
+      workers: 4,
+      connectionAgeMs: 0,
       drainTimeoutMs: 0,
       logLevel: 'warn',
     });
@@ -84,6 +91,10 @@ describe('Configuration is checked at start', () => {
 
   it('keeps the journal with the other data unless a place is named', () => {
     assert.equal(loadConfig({ PLATEN_DATA_DIR: '/data' }).auditJournalDir, '/data/journal');
+  });
+
+  it('takes as many workers as the machine runs at once, if told so', () => {
+    assert.equal(loadConfig({ PLATEN_WORKERS: 'auto' }).workers, availableParallelism());
   });
 
   it('takes an empty variable for an absent one', () => {
@@ -100,6 +111,8 @@ describe('Configuration is checked at start', () => {
         PLATEN_DATABASE_READ_URL: 'postgres://db/platen',
         PLATEN_DATABASE_POOL_MAX: '0',
         PLATEN_REDIS_URL: 'redis+sentinel://host',
+        PLATEN_WORKERS: '0',
+        PLATEN_CONNECTION_AGE_MS: '-1',
         PLATEN_DRAIN_TIMEOUT_MS: '1s',
         PLATEN_AUDIT_ACK: 'memory',
         PLATEN_AUDIT_ON_FAILURE: 'ignore',
@@ -117,6 +130,8 @@ describe('Configuration is checked at start', () => {
         'PLATEN_AUDIT_ON_FAILURE: must be one of serve, refuse',
         'PLATEN_AUDIT_JOURNAL_BYTES: must be a whole number from 67108864 to 9007199254740991',
         'PLATEN_MIGRATE_ON_START: must be true or false',
+        'PLATEN_WORKERS: must be auto, or a whole number from 1 to 256',
+        'PLATEN_CONNECTION_AGE_MS: must be a whole number from 0 to 86400000',
         'PLATEN_DRAIN_TIMEOUT_MS: must be a whole number from 0 to 3600000',
         'PLATEN_LOG_LEVEL: must be one of trace, debug, info, warn, error, fatal, silent',
         'PLATEN_DATABASE_URL: is required with ' +
@@ -138,9 +153,10 @@ describe('Configuration is checked at start', () => {
     assert.deepEqual(others, []);
   });
 
-  it('leaves alone what the client, tests and Kubernetes set', () => {
+  it('leaves alone what the client, tests, workers and Kubernetes set', () => {
     const environment = {
       PLATEN_SERVER: 'http://127.0.0.1:50051',
+      PLATEN_WORKER_SEAT: '{}',
       PLATEN_AUDIT_SIGNING_KEY: '/keys/audit.pem',
       PLATEN_TEST_DATABASE_URL: 'postgres://localhost/test',
       PLATEN_SERVICE_HOST: '10.0.0.1',

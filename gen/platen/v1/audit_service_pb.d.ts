@@ -437,7 +437,7 @@ export declare type Receipt = Message<"platen.v1.Receipt"> & {
   messagesHash: string;
 
   /**
-   * The assembly semantics that rendered it.
+   * The semantics that assembled it and hashed its messages.
    *
    * @generated from field: int32 renderer_version = 22;
    */
@@ -883,7 +883,7 @@ export declare type ReplayDeviation = Message<"platen.v1.ReplayDeviation"> & {
   missingInputs: string[];
 
   /**
-   * The assembly semantics that rendered it.
+   * The semantics that assembled it and hashed its messages.
    *
    * @generated from field: int32 renderer_version = 6;
    */

@@ -8,6 +8,7 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 import type { BundleDraft, Constraint, Message as Message$1, MessageList, PinnedTemplate, PromptType, Severity, TemplateDraft, Warning } from "./resources_pb.js";
 import type { Timestamp, Value } from "@bufbuild/protobuf/wkt";
+import type { Status } from "../../google/rpc/status_pb.js";
 
 /**
  * Describes the file platen/v1/render_service.proto.
@@ -292,6 +293,137 @@ export declare type RenderResponse = Message<"platen.v1.RenderResponse"> & {
  * Use `create(RenderResponseSchema)` to create a new message.
  */
 export declare const RenderResponseSchema: GenMessage<RenderResponse>;
+
+/**
+ * Asks for many prompts.
+ *
+ * @generated from message platen.v1.BatchRenderRequest
+ */
+export declare type BatchRenderRequest = Message<"platen.v1.BatchRenderRequest"> & {
+  /**
+   * What to render, 1 to 64 items.
+   *
+   * @generated from field: repeated platen.v1.RenderRequest requests = 1;
+   */
+  requests: RenderRequest[];
+};
+
+/**
+ * Describes the message platen.v1.BatchRenderRequest.
+ * Use `create(BatchRenderRequestSchema)` to create a new message.
+ */
+export declare const BatchRenderRequestSchema: GenMessage<BatchRenderRequest>;
+
+/**
+ * What one render of many came to.
+ *
+ * @generated from message platen.v1.RenderOutcome
+ */
+export declare type RenderOutcome = Message<"platen.v1.RenderOutcome"> & {
+  /**
+   * One of them is set.
+   *
+   * @generated from oneof platen.v1.RenderOutcome.outcome
+   */
+  outcome: {
+    /**
+     * The prompt.
+     *
+     * @generated from field: platen.v1.RenderResponse response = 1;
+     */
+    value: RenderResponse;
+    case: "response";
+  } | {
+    /**
+     * Why there is none: code, message and details as the error of a Render has them. Fields are named as in the
+     * RenderRequest.
+     *
+     * @generated from field: google.rpc.Status error = 2;
+     */
+    value: Status;
+    case: "error";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message platen.v1.RenderOutcome.
+ * Use `create(RenderOutcomeSchema)` to create a new message.
+ */
+export declare const RenderOutcomeSchema: GenMessage<RenderOutcome>;
+
+/**
+ * Many prompts.
+ *
+ * @generated from message platen.v1.BatchRenderResponse
+ */
+export declare type BatchRenderResponse = Message<"platen.v1.BatchRenderResponse"> & {
+  /**
+   * One outcome of each request, in the order of the requests.
+   *
+   * @generated from field: repeated platen.v1.RenderOutcome outcomes = 1;
+   */
+  outcomes: RenderOutcome[];
+};
+
+/**
+ * Describes the message platen.v1.BatchRenderResponse.
+ * Use `create(BatchRenderResponseSchema)` to create a new message.
+ */
+export declare const BatchRenderResponseSchema: GenMessage<BatchRenderResponse>;
+
+/**
+ * Asks for one prompt of many.
+ *
+ * @generated from message platen.v1.RenderStreamRequest
+ */
+export declare type RenderStreamRequest = Message<"platen.v1.RenderStreamRequest"> & {
+  /**
+   * Comes back with the answer. The caller chooses it; to the server it means nothing.
+   *
+   * @generated from field: uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * What to render.
+   *
+   * @generated from field: platen.v1.RenderRequest request = 2;
+   */
+  request?: RenderRequest | undefined;
+};
+
+/**
+ * Describes the message platen.v1.RenderStreamRequest.
+ * Use `create(RenderStreamRequestSchema)` to create a new message.
+ */
+export declare const RenderStreamRequestSchema: GenMessage<RenderStreamRequest>;
+
+/**
+ * One prompt of many.
+ *
+ * @generated from message platen.v1.RenderStreamResponse
+ */
+export declare type RenderStreamResponse = Message<"platen.v1.RenderStreamResponse"> & {
+  /**
+   * That of the request.
+   *
+   * @generated from field: uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * What it came to.
+   *
+   * @generated from field: platen.v1.RenderOutcome outcome = 2;
+   */
+  outcome?: RenderOutcome | undefined;
+};
+
+/**
+ * Describes the message platen.v1.RenderStreamResponse.
+ * Use `create(RenderStreamResponseSchema)` to create a new message.
+ */
+export declare const RenderStreamResponseSchema: GenMessage<RenderStreamResponse>;
 
 /**
  * A bundle or template version by name.
@@ -1284,6 +1416,32 @@ export declare const RenderService: GenService<{
     methodKind: "unary";
     input: typeof RenderRequestSchema;
     output: typeof RenderResponseSchema;
+  },
+  /**
+   * Renders up to 64 prompts in one call, each as Render would, each with a receipt of its own. What fails of one does
+   * not touch the others.
+   *
+   * @generated from rpc platen.v1.RenderService.BatchRender
+   */
+  batchRender: {
+    methodKind: "unary";
+    input: typeof BatchRenderRequestSchema;
+    output: typeof BatchRenderResponseSchema;
+  },
+  /**
+   * Renders for as long as the caller sends requests, each as Render would, each with a receipt of its own, and each
+   * answered once, in whatever order they are done. What fails of one does not touch the others nor the stream. At most
+   * 64 are under way; then the server reads no further until one is done. Served over gRPC; Connect and gRPC-Web have no
+   * such streams over HTTP/1.1. The server ends a stream that has been open for as long as a connection may be, or when
+   * it shuts down: it reads no further, answers what it read, and ends with UNAVAILABLE (DRAINING). A request without an
+   * answer was then not rendered: send it again on a new stream.
+   *
+   * @generated from rpc platen.v1.RenderService.RenderStream
+   */
+  renderStream: {
+    methodKind: "bidi_streaming";
+    input: typeof RenderStreamRequestSchema;
+    output: typeof RenderStreamResponseSchema;
   },
   /**
    * Renders a draft, a version or unsaved content with sample values; writes no receipt and moves nothing.

@@ -3,26 +3,53 @@ import type { OutputCheckService } from '../../services/output-check-service.ts'
 import type { PreviewService } from '../../services/preview-service.ts';
 import type { RendererService } from '../../services/renderer-service.ts';
 import type { RouteService } from '../../services/route-service.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
 import { RenderService as RenderRpc } from '../../../gen/platen/v1/render_service_pb.js';
 import { readOutputCheck, writeOutputCheck } from '../mapping/output-check.ts';
 import { readPreview, writePreview } from '../mapping/preview.ts';
 import { readRender, writeRender } from '../mapping/render.ts';
 import { readRoute, writeRoute } from '../mapping/route.ts';
+import { DEFAULT_TIMEOUT_MS } from '../interceptors/deadline.ts';
 import { serve, type ServedService } from '../method.ts';
+import { type RenderOutcomeInit, RenderOutcomes } from '../render-outcomes.ts';
 import { reporting } from '../reporting.ts';
+import { Turns } from '../turns.ts';
 
-/** The handlers of RenderService. */
+/** Most renders of one batch. */
+const MAX_BATCH = 64;
+
+/** The handlers of RenderService. @param telemetry learns which renders of a batch or stream failed, and of defects */
 export function renderHandlers(
   renderer: RendererService,
   previews: PreviewService,
   outputs: OutputCheckService,
   routes: RouteService,
+  telemetry: { readonly logger: Logger; readonly metrics: Metrics },
 ): ServedService {
+  const outcomes = new RenderOutcomes(renderer, telemetry);
+  const turns = new Turns();
   return serve(RenderRpc, {
     render: async (context, request) => {
       const violations = new Violations();
       const input = readRender(violations, request);
       return writeRender(await renderer.render(context, input, violations), request.view);
+    },
+
+    batchRender: async (context, { requests }) => {
+      checkSize(requests);
+      const begun: Promise<RenderOutcomeInit>[] = [];
+      for (const request of requests) {
+        begun.push(new Promise((resolve) => turns.begin(() => resolve(outcomes.of(context, request)))));
+        // Lets it get on, so that its share of the turn is known before the next one begins.
+        await undefined;
+      }
+      return { outcomes: await Promise.all(begun) };
+    },
+
+    renderStream: async ({ caller, traceId, deadline = Infinity, signal }, { id, request }) => {
+      const until = Math.min(deadline, Date.now() + DEFAULT_TIMEOUT_MS);
+      return { id, outcome: await outcomes.of({ caller, traceId, deadline: until, signal }, request) };
     },
 
     preview: async (context, request) => {
@@ -40,4 +67,11 @@ export function renderHandlers(
       return writeRoute(routes.explain(input, violations));
     },
   });
+}
+
+function checkSize({ length }: readonly unknown[]): void {
+  const violations = new Violations();
+  if (length === 0) violations.add('requests', 'REQUIRED', 'name what to render');
+  if (length > MAX_BATCH) violations.add('requests', 'TOO_MANY', `at most ${MAX_BATCH} in one batch; send several`);
+  violations.throwIfAny();
 }

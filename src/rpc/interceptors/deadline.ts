@@ -1,7 +1,6 @@
 import { DeadlineExceeded } from '../../domain/errors.ts';
 import type { Call } from '../call.ts';
 import type { InterceptorFactory } from '../interceptor.ts';
-import { untilAborted } from '../until-aborted.ts';
 
 /** How long a call may take whose caller set no deadline. */
 export const DEFAULT_TIMEOUT_MS = 30_000;
@@ -16,14 +15,25 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
  */
 export const deadline: InterceptorFactory = ({ methodKind }) => {
   const defaultTimeout = methodKind === 'unary' ? DEFAULT_TIMEOUT_MS : DEFAULT_STREAM_TIMEOUT_MS;
-  return async (call, request, next) => {
-    const timer = setTimeout(() => call.abort(new DeadlineExceeded()), timeLeft(call, defaultTimeout));
-    try {
-      return await untilAborted(call.signal, () => next(call, request));
-    } finally {
-      clearTimeout(timer);
-    }
-  };
+  return (call, request, next) =>
+    new Promise((resolve, reject) => {
+      const timer = setTimeout(() => call.abort(new DeadlineExceeded()), timeLeft(call, defaultTimeout));
+      const fail = (error: unknown): void => {
+        clearTimeout(timer);
+        reject(error);
+      };
+      call.onAbort(fail);
+      if (call.aborted) return;
+      const succeed = (answer: Parameters<typeof resolve>[0]): void => {
+        clearTimeout(timer);
+        resolve(answer);
+      };
+      try {
+        next(call, request).then(succeed, fail);
+      } catch (error) {
+        fail(error);
+      }
+    });
 };
 
 function timeLeft(call: Call, defaultTimeout: number): number {

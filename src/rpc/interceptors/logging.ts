@@ -3,6 +3,7 @@ import { Code } from '../../../gen/google/rpc/code_pb.js';
 import { type Call, isRead } from '../call.ts';
 import { OK, type Outcome, outcomeOf } from '../errors.ts';
 import type { InterceptorFactory } from '../interceptor.ts';
+import type { ServedMethod } from '../method.ts';
 
 type Level = 'debug' | 'info' | 'warn' | 'error';
 
@@ -13,9 +14,16 @@ const FAILURE_LEVELS: ReadonlyMap<number, Level> = new Map([
   [Code.INTERNAL, 'error'],
 ]);
 
+/** What is called on every turn of a chat. */
+const RENDERS: ReadonlySet<ServedMethod> = new Set([
+  RenderService.method.render,
+  RenderService.method.batchRender,
+  RenderService.method.renderStream,
+]);
+
 /** Logs one line a call: reads and renders at debug, writes and callers' failures at info, the server's above. */
 export const logging: InterceptorFactory = (method, { logger }) => {
-  const successLevel: Level = isRead(method) || method === RenderService.method.render ? 'debug' : 'info';
+  const successLevel: Level = isRead(method) || RENDERS.has(method) ? 'debug' : 'info';
 
   function log(call: Call, start: number, level: Level, outcome: Outcome): void {
     if (!logger.isLevelEnabled(level)) return;

@@ -6,17 +6,17 @@ import type { InterceptorFactory } from '../interceptor.ts';
 /** Counts and times every call by RPC and status code, and counts failed renders. */
 export const metrics: InterceptorFactory = (method, { metrics: { rpc, renderErrors } }) => {
   const name = rpcName(method);
-  const succeeded = rpc.labels(name, OK.name);
+  const succeeded = rpc.series({ rpc: name, code: OK.name });
   const isRender = method === RenderService.method.render;
   return async (call, request, next) => {
     const start = performance.now();
     try {
       const answer = await next(call, request);
-      succeeded.observe(secondsSince(start));
+      succeeded(secondsSince(start));
       return answer;
     } catch (error) {
       const { name: code } = outcomeOf(error);
-      rpc.labels(name, code).observe(secondsSince(start));
+      rpc.series({ rpc: name, code })(secondsSince(start));
       if (isRender) renderErrors.inc({ code });
       throw error;
     }

@@ -98,7 +98,7 @@ describe('receipts of renders', () => {
         bundleHash: answer.bundleHash,
         personalityHash: '',
         variablesHash: answer.variablesHash,
-        rendererVersion: 1,
+        rendererVersion: 2,
         caller: 'anonymous@loopback',
         requestId: 'turn-3',
         labels,

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { ThreadedTrailJobs } from '../../../src/composition/trail-jobs.ts';
-import { messagesHash } from '../../../src/domain/assembly.ts';
 import { sha256 } from '../../../src/domain/document.ts';
 import { Cancelled, DeadlineExceeded, Unavailable } from '../../../src/domain/errors.ts';
 import type { ReplayProgress, VerificationProgress } from '../../../src/services/trail-jobs.ts';
@@ -10,6 +9,7 @@ import { openSession } from '../../../src/storage/session.ts';
 import { TRAIL_LOCK_KEY } from '../../../src/storage/trail-lock.ts';
 import { syntheticReceipts } from '../../../bench/support/receipts.ts';
 import { DatabaseProxy } from '../../support/database-proxy.ts';
+import { messagesHash } from '../../support/independent-hash.ts';
 import { asOwner } from '../../support/postgres.ts';
 import { ANY_RECEIPT, receiptRecord } from '../../support/storage/records.ts';
 import { openRegistry, type Registry } from '../../support/storage/registry.ts';

@@ -46,6 +46,16 @@ describe('Redis may be one server, Sentinel or Cluster', () => {
       assert(ttls[1] > 60 && ttls[1] <= 120);
     });
 
+    it('gives each key its own, however many are asked for in one turn, and some of them twice', async () => {
+      const keys = Array.from({ length: 100 }, (_, i) => `many-${i}`);
+      await Promise.all(keys.map((key, i) => i % 3 > 0 && store.set(key, Buffer.from(key), 60)));
+      const held = await Promise.all([...keys, ...keys].map((key) => store.get(key)));
+      assert.deepEqual(
+        held.map((bytes) => bytes?.toString()),
+        [...keys, ...keys].map((key, i) => ((i % 100) % 3 > 0 ? key : undefined)),
+      );
+    });
+
     it('may have a database of another number', async () => {
       const url = new URL(await testRedisUrl());
       url.pathname = '/7';

@@ -41,7 +41,7 @@ const RECEIPT = {
   variablesHash: 'dddd',
   placeholdersHash: 'eeee',
   messagesHash: 'ffff',
-  rendererVersion: 1,
+  rendererVersion: 2,
   caller: ACTOR,
   labels: { service: 'chat' },
   receiptHash: '9999',
@@ -186,7 +186,7 @@ constraints_hash   cccc
 variables_hash     dddd
 placeholders_hash  eeee
 messages_hash      ffff
-renderer_version   1
+renderer_version   2
 label              service=chat
 receipt_hash       9999
 batch              2
@@ -309,7 +309,7 @@ describe('Replay tells match from mismatch: platen audit replay', () => {
 
 describe('Ranges of receipts are replayed: platen audit replay', () => {
   const args = ['audit', 'replay', '--since', '2026-01-31', '--bundle', 'welcome'];
-  const MISMATCHED = { renderId: '0197-a', outcome: 2, expectedHash: 'aaaa', actualHash: 'bbbb', rendererVersion: 1 };
+  const MISMATCHED = { renderId: '0197-a', outcome: 2, expectedHash: 'aaaa', actualHash: 'bbbb', rendererVersion: 2 };
   const MISSING = { renderId: '0197-b', outcome: 3, missingInputs: ['variables', 'placeholders'] };
   const UNKNOWN = { renderId: '0197-c', outcome: 4, expectedHash: 'aaaa', rendererVersion: 9 };
   const answering = (...messages: MessageInitShape<typeof ReplayReceiptsResponseSchema>[]): Script => ({

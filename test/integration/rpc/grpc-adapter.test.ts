@@ -57,6 +57,12 @@ describe('gRPC on grpc-js', () => {
           finished += 1;
           return { tenant, text: fallbackText || `hello ${tenant}` };
         },
+        preview: async (context) => {
+          contexts.push(context);
+          await new Promise<void>((resolve) => release.push(resolve));
+          finished += 1;
+          return {};
+        },
       }),
     );
     client = new Client(server.addresses.grpcAddress, credentials.createInsecure(), {
@@ -175,6 +181,17 @@ describe('gRPC on grpc-js', () => {
       release[0]?.();
       await until(() => finished === 1);
       assert.ok(await send(client, request('acme')).answer);
+    });
+
+    it('also where grpc-js answers at the deadline', async () => {
+      const path = '/platen.v1.RenderService/Preview';
+      const error = await refusal(send(client, Buffer.alloc(0), { path, deadline: Date.now() + 50 }).answer);
+      assert.equal(error.code, status.DEADLINE_EXCEEDED);
+      const { signal } = contexts[0] as CallContext;
+      await until(() => signal.aborted);
+      assert.equal((signal.reason as Error).name, 'DeadlineExceeded');
+      release[0]?.();
+      await until(() => finished === 1);
     });
 
     it('knows the deadline of the caller', async () => {

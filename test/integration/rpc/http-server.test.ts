@@ -12,7 +12,7 @@ describe('Requests are bounded', () => {
   const { logger, lines } = memoryLogger();
 
   function create() {
-    const parts = { logger, metrics: new Metrics(), drain: new Drain() };
+    const parts = { logger, metrics: new Metrics(), drain: new Drain(), connectionAgeMs: 0 };
     return new HttpServer(fakeServices(), parts, new Health([])).server;
   }
 
@@ -45,4 +45,18 @@ describe('Requests are bounded', () => {
       assert.deepEqual(lines, []);
     });
   }
+});
+
+describe('Metrics of all workers are one page', () => {
+  it('or there is none', async () => {
+    const metrics = new Metrics();
+    metrics.pageFrom(() => Promise.reject(new Error('a worker does not answer')));
+    const parts = { logger: memoryLogger().logger, metrics, drain: new Drain(), connectionAgeMs: 0 };
+    const { server } = new HttpServer(fakeServices(), parts, new Health([]));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    const response = await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { connection: 'close' } });
+    assert.deepEqual([response.status, await response.text()], [503, 'a worker does not answer\n']);
+    server.close();
+  });
 });

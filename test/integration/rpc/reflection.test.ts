@@ -117,11 +117,19 @@ describe('Reflection serves the whole descriptor set', () => {
     assert.deepEqual(streams?.map(({ name }) => name), ['ReplayReceipts', 'VerifyAudit']);
   });
 
+  it('tells which methods take requests in a stream', async () => {
+    const [file] = await filesFor({ case: 'fileContainingSymbol', value: 'platen.v1.RenderService' });
+    const streams = file?.service[0]?.method.filter(({ clientStreaming }) => clientStreaming);
+    assert.deepEqual(streams?.map(({ name, serverStreaming }) => [name, serverStreaming]), [['RenderStream', true]]);
+  });
+
   it('sends all that a file imports with it', async () => {
     const files = await filesFor({ case: 'fileByFilename', value: 'platen/v1/render_service.proto' });
     assert.deepEqual(files.map(({ name }) => name), [
       'platen/v1/render_service.proto',
       'platen/v1/resources.proto',
+      'google/rpc/status.proto',
+      'google/protobuf/any.proto',
       'google/protobuf/timestamp.proto',
       'google/protobuf/struct.proto',
     ]);

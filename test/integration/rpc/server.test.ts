@@ -112,7 +112,7 @@ describe('Health serves once ready', () => {
   it('says NOT_SERVING and 503 until it is told that the server is ready', async () => {
     const { logger } = memoryLogger();
     const metrics = new Metrics();
-    const server = new RpcServer({ services: fakeServices(), logger, metrics });
+    const server = new RpcServer({ services: fakeServices(), logger, metrics, connectionAgeMs: 0 });
     const addresses = await server.start({ grpcAddress: '127.0.0.1:0', httpAddress: '127.0.0.1:0' });
     const health = healthClient({ addresses } as TestServer);
     const readyz = async () => (await fetch(`http://${addresses.httpAddress}/readyz`)).status;
@@ -366,7 +366,7 @@ describe('Ports are bound together or not at all', () => {
     const free = '127.0.0.1:0';
     const start = (grpcAddress: string, httpAddress: string) => {
       const { logger } = memoryLogger();
-      const server = new RpcServer({ services: fakeServices(), logger, metrics: new Metrics() });
+      const server = new RpcServer({ services: fakeServices(), logger, metrics: new Metrics(), connectionAgeMs: 0 });
       return server.start({ grpcAddress, httpAddress });
     };
     try {

@@ -270,14 +270,18 @@ describe("Streams keep to the caller's pace", () => {
     it(
       'with one line in the log and one call in the metrics',
       inEveryProtocol(async (audit, protocol) => {
-        server.test.metrics.rpc.reset();
+        const countOf = async (code: string): Promise<number> => {
+          const page = await server.test.metrics.text();
+          const pattern = new RegExp(`platen_rpc_seconds_count\\{rpc="${REPLAY}",code="${code}"\\} (\\d+)\\n`);
+          return Number(pattern.exec(page)?.[1] ?? 0);
+        };
+        const before = [await countOf('OK'), await countOf('UNAVAILABLE')] as const;
         await readAll(audit.replayReceipts({}, { headers: { 'x-request-id': `once ${protocol}` } }));
         await readAll(audit.replayReceipts({ tenant: 'away' }, { headers: { 'x-request-id': `once ${protocol}` } }));
         const codes = logOf(`once ${protocol}`).map((line) => line['code']);
         assert.deepEqual(codes, ['OK', 'UNAVAILABLE']);
-        const page = await server.test.metrics.text();
-        assert.match(page, new RegExp(`platen_rpc_seconds_count\\{rpc="${REPLAY}",code="OK"\\} 1\\n`));
-        assert.match(page, new RegExp(`platen_rpc_seconds_count\\{rpc="${REPLAY}",code="UNAVAILABLE"\\} 1\\n`));
+        const after = [await countOf('OK'), await countOf('UNAVAILABLE')];
+        assert.deepEqual(after, [before[0] + 1, before[1] + 1]);
       }),
     );
 

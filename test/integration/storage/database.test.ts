@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { Unavailable } from '../../../src/domain/errors.ts';
 import { MikroORM } from '@mikro-orm/postgresql';
-import { Database, databaseName, withSessionOptions } from '../../../src/storage/database.ts';
+import { databaseName, withSessionOptions } from '../../../src/storage/connection.ts';
+import { Database } from '../../../src/storage/database.ts';
 import { ENTITIES } from '../../../src/storage/entities/index.ts';
 import { driverCode } from '../../../src/storage/errors.ts';
 import { DatabaseProxy } from '../../support/database-proxy.ts';

@@ -13,12 +13,12 @@ import {
   receiptHash,
 } from '../../../src/audit/hash-chain.ts';
 import { Unavailable } from '../../../src/domain/errors.ts';
-import { databaseName } from '../../../src/storage/database.ts';
+import { connectionOptions, databaseName, maintenanceUrl } from '../../../src/storage/connection.ts';
 import { domainError } from '../../../src/storage/errors.ts';
 import { migrate, pendingMigrations } from '../../../src/storage/migrate.ts';
 import { MIGRATIONS } from '../../../src/storage/migrations/index.ts';
 import { PostgresStores } from '../../../src/storage/postgres-stores.ts';
-import { connectionOptions, maintenanceUrl, openSession, type Session } from '../../../src/storage/session.ts';
+import { openSession, type Session } from '../../../src/storage/session.ts';
 import { DatabaseProxy } from '../../support/database-proxy.ts';
 import { asOwner, createEmptyDatabase, type TestDatabase } from '../../support/postgres.ts';
 import { assertChainIntact, drain, noon, openChain, suffixOf } from '../../support/storage/chain.ts';

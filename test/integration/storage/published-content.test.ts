@@ -19,7 +19,8 @@ describe('An archived id stays reserved', () => {
     const snapshot = documentOf({ sections: [] });
     await publish(registry, snapshot, { tenant: 'acme', bundleId: 'hello', version: '1.0.0' });
     await registry.write((tx) => tx.updateBundle(draftRecord('hello', { tenant: 'acme', archiveTime: TIME }), []));
-    assert.equal(await content.versionHash('acme', 'hello', '1.0.0'), snapshot.hash);
-    assert.equal(await content.document(snapshot.hash), snapshot.text);
+    const name = { tenant: 'acme', bundleId: 'hello', version: '1.0.0' };
+    assert.deepEqual(await content.versionHashes([name]), [snapshot.hash]);
+    assert.deepEqual(await content.documents([snapshot.hash]), [snapshot.text]);
   });
 });

@@ -7,7 +7,7 @@ import { tenantDocument } from '../../../src/domain/tenant.ts';
 import { postgresChangeLog } from '../../../src/routing/postgres-change-log.ts';
 import type { VerificationProgress } from '../../../src/services/trail-jobs.ts';
 import type { ReceiptRecord } from '../../../src/services/trail.ts';
-import { SERVER_ROLE } from '../../../src/storage/database.ts';
+import { SERVER_ROLE } from '../../../src/storage/connection.ts';
 import { TenantService } from '../../../src/services/tenant-service.ts';
 import { ReceiptChain } from '../../../src/storage/receipt-chain.ts';
 import { pruneReceipts, type PruneOptions, type Pruning } from '../../../src/storage/receipt-pruning.ts';

@@ -1,7 +1,7 @@
 import type { ContentKind, ContentLevel, ContentObserver } from '../../../src/cache/content-observer.ts';
 import type { Document } from '../../../src/domain/document.ts';
 import { Unavailable } from '../../../src/domain/errors.ts';
-import type { PublishedContent } from '../../../src/services/render-ports.ts';
+import type { ContentStore, PublishedContent, VersionName } from '../../../src/services/render-ports.ts';
 
 /** Content in memory that tells what it was asked for, and can fail. */
 export class FakeContent implements PublishedContent {
@@ -48,6 +48,27 @@ export class FakeContent implements PublishedContent {
     }
     if (this.failure) throw this.failure;
     return this.#held.get(key);
+  }
+}
+
+/** A store in memory that tells what it was asked for, and can fail or wait as `FakeContent` does. */
+export class FakeContentStore implements ContentStore {
+  /** The keys of each question, versions as `tenant/bundle@version`. */
+  readonly asked: (readonly string[])[] = [];
+  readonly content = new FakeContent();
+
+  documents(hashes: readonly string[]): Promise<(string | undefined)[]> {
+    return this.#find(hashes, (hash) => this.content.document(hash));
+  }
+
+  versionHashes(names: readonly VersionName[]): Promise<(string | undefined)[]> {
+    const versions = names.map(({ tenant, bundleId, version }) => `${tenant}/${bundleId}@${version}`);
+    return this.#find(versions, (version) => this.content.document(version));
+  }
+
+  #find(keys: readonly string[], find: (key: string) => Promise<string | undefined>) {
+    this.asked.push([...keys]);
+    return Promise.all(keys.map(find));
   }
 }
 

@@ -31,7 +31,8 @@ const SHORT_NOTE = 'short';
 /** So that receipts which were held in memory could not be overlooked. */
 const LONG_NOTE = 'All work and no play makes a dull note. '.repeat(200);
 const SAMPLE_MS = 500;
-const WARM_RENDERS = 2_000;
+/** After these a server has taken all the memory that it does under load. */
+const WARM_RENDERS = 20_000;
 /** More than can be written in a minute. */
 const JOURNAL_BYTES = String(16 * 2 ** 30);
 

@@ -132,7 +132,7 @@ export function receiptRecord(time: Date, changes: Partial<ReceiptRecord> = {}):
     variablesHash: hash,
     placeholdersHash: hash,
     messagesHash: hash,
-    rendererVersion: 1,
+    rendererVersion: 2,
     caller: 'anonymous@loopback',
     requestId: '',
     labels: { 'a"b': "it's \\ ?" },

@@ -127,7 +127,7 @@ describe('Ranges of receipts are replayed', () => {
         expectedHash: 'e'.repeat(64),
         actualHash: other.receipt.renderedHash,
         missingInputs: [],
-        rendererVersion: 1,
+        rendererVersion: 2,
       },
       {
         renderId: erased.receipt.renderId,
@@ -135,7 +135,7 @@ describe('Ranges of receipts are replayed', () => {
         expectedHash: erased.receipt.renderedHash,
         actualHash: '',
         missingInputs: ['variables'],
-        rendererVersion: 1,
+        rendererVersion: 2,
       },
       {
         renderId: later.receipt.renderId,
@@ -151,7 +151,7 @@ describe('Ranges of receipts are replayed', () => {
         expectedHash: match.receipt.renderedHash,
         actualHash: '',
         missingInputs: ['snapshot'],
-        rendererVersion: 1,
+        rendererVersion: 2,
       },
     ]);
     const { total, matched, mismatched, inputMissing, rendererUnknown } = progress.at(-1)!;
@@ -160,7 +160,7 @@ describe('Ranges of receipts are replayed', () => {
 
   it('of each outcome the first 1,000 are named, and all are counted', async () => {
     const erased = renders(1_200).map(({ receipt }) => ({ receipt, inputs: undefined }));
-    const unknown = renders(2).map(({ receipt, inputs }) => ({ receipt: { ...receipt, rendererVersion: 2 }, inputs }));
+    const unknown = renders(2).map(({ receipt, inputs }) => ({ receipt: { ...receipt, rendererVersion: 99 }, inputs }));
     const progress = await range(new FakeSource([...erased, ...unknown]));
     const named = progress.flatMap(({ deviations }) => deviations);
     assert.equal(named.filter(({ outcome }) => outcome === 'INPUT_MISSING').length, 1_000);

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import {
   compileBundle,
+  hashesOf,
   type Message,
-  messagesHash,
   placeholdersHash,
-  renderedHash,
   RENDERER_VERSION,
+  rendererOf,
   variablesHash,
 } from '../../../src/domain/assembly.ts';
 import type { UncheckedConstraint } from '../../../src/domain/constraint.ts';
@@ -142,14 +142,30 @@ describe('Rendered text is bounded', () => {
 });
 
 describe('The renderer version follows the semantics', () => {
-  it('these are the semantics of version 1', () => {
-    assert.equal(RENDERER_VERSION, 1);
+  it('these are the semantics of version 2', () => {
+    assert.equal(RENDERER_VERSION, 2);
+    assert.equal(rendererOf(2)?.hashesOf, hashesOf);
+  });
+
+  it('version 2 assembles as version 1 did, which hashed the messages as they are', () => {
+    const former = rendererOf(1)!;
+    const rendered = { text: 'A', messages: [{ role: 'SYSTEM' as const, content: 'A' }] };
+    assert.equal(former.compile, rendererOf(2)?.compile);
+    assert.deepEqual(former.hashesOf(rendered), {
+      renderedHash: sha256('A'),
+      messagesHash: sha256('[{"content":"A","role":"SYSTEM"}]'),
+    });
+  });
+
+  it('there is no renderer of a version to come', () => {
+    assert.equal(rendererOf(3), undefined);
   });
 });
 
 describe('The rendered hash covers the text', () => {
   it('one word', () => {
-    assert.equal(renderedHash('hello'), '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824');
+    const { renderedHash } = hashesOf({ text: 'hello', messages: [{ role: 'USER', content: 'hello' }] });
+    assert.equal(renderedHash, '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824');
   });
 });
 
@@ -164,14 +180,29 @@ describe('Each input has its own hash', () => {
 
   it('only a role differs', () => {
     const bundle = compiled({ sections: [section('a', 'SYSTEM'), { placeholder: 'history' }] }, TEMPLATES);
-    const user = bundle.assemble(given(), history({ role: 'USER', content: 'x' }));
-    const tool = bundle.assemble(given(), history({ role: 'TOOL', content: 'x' }));
-    assert.equal(renderedHash(user.text), renderedHash(tool.text));
-    assert.notEqual(messagesHash(user.messages), messagesHash(tool.messages));
+    const user = hashesOf(bundle.assemble(given(), history({ role: 'USER', content: 'x' })));
+    const tool = hashesOf(bundle.assemble(given(), history({ role: 'TOOL', content: 'x' })));
+    assert.equal(user.renderedHash, tool.renderedHash);
+    assert.notEqual(user.messagesHash, tool.messagesHash);
+  });
+
+  it('messages are hashed by the hashes of their contents', () => {
+    const messagesOf = (...messages: Message[]) =>
+      hashesOf({ text: messages.map(({ content }) => content).join('\n\n'), messages }).messagesHash;
+    const entry = (content: string, role: Role) => `{"content_hash":"${sha256(content)}","role":"${role}"}`;
+    assert.equal(messagesOf(), sha256('[]'));
+    assert.equal(messagesOf({ role: 'SYSTEM', content: 'Grüß "A"' }), sha256(`[${entry('Grüß "A"', 'SYSTEM')}]`));
     assert.equal(
-      messagesHash(user.messages),
-      sha256('[{"content":"A","role":"SYSTEM"},{"content":"x","role":"USER"}]'),
+      messagesOf({ role: 'SYSTEM', content: 'A' }, { role: 'USER', content: '' }),
+      sha256(`[${entry('A', 'SYSTEM')},${entry('', 'USER')}]`),
     );
+  });
+
+  it('contents that are parted otherwise are other messages', () => {
+    const one = hashesOf({ text: 'A\n\nB', messages: [{ role: 'USER', content: 'A\n\nB' }] });
+    const parted = { text: 'A\n\nB', messages: ['A', 'B'].map((content) => ({ role: 'USER' as const, content })) };
+    assert.equal(hashesOf(parted).renderedHash, one.renderedHash);
+    assert.notEqual(hashesOf(parted).messagesHash, one.messagesHash);
   });
 
   it('the history that is used; an empty one is none', () => {

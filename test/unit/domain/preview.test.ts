@@ -7,7 +7,7 @@ import { type PreviewedPrompt, type PreviewInputs, previewPrompt } from '../../.
 import { snapshotDocument, templateSnapshot } from '../../../src/domain/snapshot.ts';
 import type { UncheckedTemplateDraft } from '../../../src/domain/template.ts';
 import { declaration, snapshot, template } from '../../support/drafts.ts';
-import { canonicalHash, sha256 } from '../../support/independent-hash.ts';
+import { canonicalHash, messagesHash, sha256 } from '../../support/independent-hash.ts';
 
 const NO_INPUTS: PreviewInputs = { brand: {}, variables: {}, placeholders: new Map() };
 
@@ -71,7 +71,7 @@ describe('Preview reports instead of failing', () => {
     assert.equal(prompt.renderable, true);
     assert.equal(prompt.renderedHash, sha256('Hi Ada'));
     assert.equal(prompt.variablesHash, canonicalHash({ user: 'Ada' }));
-    assert.equal(prompt.messagesHash, canonicalHash([{ role: 'SYSTEM', content: 'Hi Ada' }]));
+    assert.equal(prompt.messagesHash, messagesHash([{ role: 'SYSTEM', content: 'Hi Ada' }]));
     assert.equal(prompt.placeholdersHash, canonicalHash({}));
     assert.equal(prompt.constraintsHash, canonicalHash([]));
     assert.equal(prompt.personalityHash, '');

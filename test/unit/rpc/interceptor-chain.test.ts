@@ -28,7 +28,8 @@ describe('Interceptors run in one order', () => {
     const { logger, lines } = memoryLogger();
     const metrics = new Metrics();
     const drain = new Drain();
-    const run = composeChain(RenderService.method.render, { logger, metrics, drain }, async (call) => call.caller);
+    const parts = { logger, metrics, drain, connectionAgeMs: 0 };
+    const run = composeChain(RenderService.method.render, parts, async (call) => call.caller);
     return { run, lines, metrics, drain };
   }
 

@@ -4,6 +4,7 @@ import { snapshotDocument } from '../../../src/domain/snapshot.ts';
 import { replayReceipt, replaySubject } from '../../../src/services/replay.ts';
 import type { CapturedInputs, ReceiptRecord } from '../../../src/services/trail.ts';
 import { compiled, declaration, snapshot } from '../../support/drafts.ts';
+import { canonicalHash, messagesHash } from '../../support/independent-hash.ts';
 import { fellBack, rendered } from '../../support/replays.ts';
 
 const DRAFT = {
@@ -98,6 +99,29 @@ describe('Replay tells match from mismatch', () => {
 });
 
 describe('The renderer version follows the semantics', () => {
+  const MESSAGES = [{ role: 'SYSTEM', content: 'Hello Ada' }, ...HISTORY.history];
+
+  it('a receipt is compared with the hash of messages that its version made', () => {
+    const made = { 1: canonicalHash(MESSAGES), 2: messagesHash(MESSAGES) };
+    for (const [rendererVersion, hashVersion, outcome] of [
+      [1, 1, 'MATCH'],
+      [1, 2, 'MISMATCH'],
+      [2, 1, 'MISMATCH'],
+      [2, 2, 'MATCH'],
+    ] as const) {
+      const changes = { rendererVersion, messagesHash: made[hashVersion] };
+      const { receipt, inputs } = rendered(BUNDLE, { name: 'Ada' }, HISTORY, changes);
+      assert.deepEqual(replay(receipt, inputs), [outcome]);
+    }
+  });
+
+  it('so is that of a fallback text', () => {
+    const { receipt, inputs } = fellBack('Soon.');
+    const former = canonicalHash([{ role: 'SYSTEM', content: 'Soon.' }]);
+    assert.deepEqual(replay({ ...receipt, rendererVersion: 1, messagesHash: former }, inputs), ['MATCH']);
+    assert.deepEqual(replay({ ...receipt, rendererVersion: 1 }, inputs), ['MISMATCH']);
+  });
+
   it('a receipt of a version that is not known is not replayed with another one', () => {
     const later = { rendererVersion: 99 };
     const { receipt, inputs } = rendered(BUNDLE, { name: 'Ada' }, HISTORY, later);

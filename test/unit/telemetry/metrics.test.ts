@@ -47,9 +47,9 @@ describe('Receipts pass through a local journal', () => {
 describe('Metrics keep their names', () => {
   it('which are these', async () => {
     const metrics = new Metrics();
-    const all = metrics.registry.getMetricsAsArray() as (MetricObject & { labelNames: string[] })[];
+    const all = metrics.registry.getMetricsAsArray() as (MetricObject & { labelNames?: string[] })[];
     const own = all.filter(({ name }) => !/^(process|nodejs)_/.test(name));
-    const typed = own.map(({ name, type, labelNames }) => [name, type, ...labelNames].join(' '));
+    const typed = own.map(({ name, type, labelNames = [] }) => [name, type, ...labelNames].join(' '));
     assert.deepEqual(typed.toSorted(), [
       'audit_dead_letters_total counter',
       'audit_drain_seconds histogram',
@@ -70,7 +70,7 @@ describe('Metrics keep their names', () => {
       'platen_route_map_lag gauge',
       'platen_route_map_reloads_total counter',
       'platen_route_map_unverified_seconds gauge',
-      'platen_rpc_seconds histogram rpc code',
+      'platen_rpc_seconds histogram',
       'platen_store_breaker_state gauge store',
       'platen_store_rejections_total counter store reason',
       'prompt_db_query_seconds histogram',
@@ -83,13 +83,19 @@ describe('Metrics keep their names', () => {
     ]);
   });
 
+  it('calls are counted by method and code', async () => {
+    const metrics = new Metrics();
+    metrics.rpc.series({ rpc: 'Render', code: 'OK' })(0.001);
+    assert.match(await metrics.registry.metrics(), /^platen_rpc_seconds_count\{rpc="Render",code="OK"\} 1$/m);
+  });
+
   it('and has those of the process beside them', async () => {
     assert.match(await new Metrics().text(), /^process_cpu_seconds_total /m);
   });
 
   it('times renders from 50 µs', async () => {
     const metrics = new Metrics();
-    metrics.renderLatency.observe(0.00004);
+    metrics.renderLatency.series()(0.00004);
     assert.match(await metrics.registry.metrics(), /prompt_render_latency_seconds_bucket\{le="0.00005"\} 1\n/);
   });
 

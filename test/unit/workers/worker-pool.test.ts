@@ -117,9 +117,10 @@ describe('WorkerPool', () => {
 
     it('tells of threads that fail without a task', async () => {
       openPool({ filename: 'broken-worker.ts' });
+      const waiting = pool.run('echo', 'a', { limitMs: SHORT_MS, call: patient() });
+      await assert.rejects(waiting, { reason: 'OVERLOADED' });
       await until('a failure is told', () => observed.failures.length > 0);
       assert.equal(observed.failures[0]?.message, 'this thread cannot start');
-      await assert.rejects(pool.run('echo', 'a', { limitMs: 1, call: patient() }), { reason: 'OVERLOADED' });
     });
   });
 

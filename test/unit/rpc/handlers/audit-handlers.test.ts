@@ -65,7 +65,7 @@ function receiptOf(id: string): ChainedReceipt {
     variablesHash: '',
     placeholdersHash: '',
     messagesHash: '',
-    rendererVersion: 1,
+    rendererVersion: 2,
     caller: 'key:1',
     requestId: '',
     labels: {},

@@ -12,7 +12,7 @@ import { memoryLogger } from '../../../support/rpc-server.ts';
 import { TestCall } from '../../../support/test-call.ts';
 
 describe('Deadlines are honoured', () => {
-  const parts = { logger: memoryLogger().logger, metrics: new Metrics(), drain: new Drain() };
+  const parts = { logger: memoryLogger().logger, metrics: new Metrics(), drain: new Drain(), connectionAgeMs: 0 };
   const interceptor = deadline(new TestCall().method, parts);
   const request = { message: create(RenderRequestSchema) };
   const never: Next<string> = () => new Promise(() => {});

@@ -15,7 +15,7 @@ describe('One line is logged for each call', () => {
   /** The line of a call that ends like this. */
   async function lineOf(method: DescMethodUnary, error?: DomainError | TypeError, level: LogLevel = 'debug') {
     const { logger, lines } = memoryLogger(level);
-    const parts = { logger, metrics: new Metrics(), drain: new Drain() };
+    const parts = { logger, metrics: new Metrics(), drain: new Drain(), connectionAgeMs: 0 };
     const call = Object.assign(new TestCall({ method }), { callId: 'c', traceId: 't', caller: 'jo' });
     const handle = async () => {
       if (error !== undefined) throw new StatusError(statusOf(error, memoryLogger().logger), error);

@@ -19,7 +19,7 @@ describe('Calls are counted', () => {
     const handle = async () => {
       if (fails) throw new StatusError(statusOf(cause, logger), cause);
     };
-    const interceptor = metricsInterceptor(method, { logger, metrics, drain: new Drain() });
+    const interceptor = metricsInterceptor(method, { logger, metrics, drain: new Drain(), connectionAgeMs: 0 });
     const request = { message: create(RenderRequestSchema) };
     await interceptor(new TestCall({ method }), request, handle).catch(() => {});
   }

@@ -12,7 +12,7 @@ const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f
 describe('Every call has an id', () => {
   async function idOf(sent: string | undefined): Promise<string> {
     const call = new TestCall({ headers: sent === undefined ? {} : { 'x-request-id': sent } });
-    const parts = { logger: memoryLogger().logger, metrics: new Metrics(), drain: new Drain() };
+    const parts = { logger: memoryLogger().logger, metrics: new Metrics(), drain: new Drain(), connectionAgeMs: 0 };
     await requestId(call.method, parts)(call, { message: create(RenderRequestSchema) }, async () => {});
     assert.deepEqual(call.responseHeaders, [['x-request-id', call.callId]]);
     return call.callId;

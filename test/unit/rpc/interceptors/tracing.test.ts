@@ -56,7 +56,7 @@ function recordingTracer(spans: Recorded[]): Tracer {
 
 describe('Calls are traced', () => {
   const { logger } = memoryLogger();
-  const parts = { logger, metrics: new Metrics(), drain: new Drain() };
+  const parts = { logger, metrics: new Metrics(), drain: new Drain(), connectionAgeMs: 0 };
   const request = { message: create(RenderRequestSchema) };
   const spans: Recorded[] = [];
 

@@ -135,7 +135,7 @@ describe('Every render leaves a receipt', () => {
     variablesHash: 'e'.repeat(64),
     placeholdersHash: 'f'.repeat(64),
     messagesHash: '0'.repeat(64),
-    rendererVersion: 1,
+    rendererVersion: 2,
     caller: 'key:1',
     requestId: 'r-1',
     labels: { chat: 'c-1' },

@@ -1,0 +1,92 @@
+/**
+ * How gRPC puts messages into a stream of bytes (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md): a byte
+ * that says whether the message is compressed, its length in four bytes, and the message.
+ */
+import { Buffer } from 'node:buffer';
+
+/** What stands before each message. */
+export const PREFIX_BYTES = 5;
+
+/** A message that is longer than the reader takes. */
+export class FrameTooLong extends Error {
+  constructor(length: number, maxBytes: number) {
+    super(`Received message larger than max (${length} vs ${maxBytes})`);
+  }
+}
+
+/** A message is compressed, though its call names no compression. */
+export class FrameCompressed extends Error {
+  constructor() {
+    super('Received a compressed message in a call that names no compression');
+  }
+}
+
+/** Finds the messages in what arrives, however it was cut on its way. */
+export class FrameReader {
+  readonly #maxBytes: number;
+  /** What has arrived of a message that is not complete. */
+  #pieces: Buffer[] = [];
+  #length = 0;
+  /** Of the message with its prefix, once the prefix is there. */
+  #needed = PREFIX_BYTES;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /**
+   * The messages that are complete with this chunk. They are parts of it, where they are whole in it.
+   * @throws FrameTooLong, FrameCompressed
+   */
+  read(chunk: Buffer): Buffer[] {
+    const messages: Buffer[] = [];
+    let rest = this.#withPieces(chunk);
+    while (rest.length >= PREFIX_BYTES) {
+      const end = this.#endOf(rest);
+      if (rest.length < end) break;
+      messages.push(rest.subarray(PREFIX_BYTES, end));
+      rest = rest.subarray(end);
+    }
+    if (rest.length > 0) this.#keep(rest);
+    return messages;
+  }
+
+  #endOf(frame: Buffer): number {
+    if (frame[0] !== 0) throw new FrameCompressed();
+    const length = frame.readUInt32BE(1);
+    if (length > this.#maxBytes) throw new FrameTooLong(length, this.#maxBytes);
+    this.#needed = PREFIX_BYTES + length;
+    return this.#needed;
+  }
+
+  /** Puts pieces together once they are a prefix or a message, so that a long message is copied once. */
+  #withPieces(chunk: Buffer): Buffer {
+    if (this.#length === 0) return chunk;
+    if (this.#length + chunk.length < this.#needed) return this.#keepMore(chunk);
+    const whole = Buffer.concat([...this.#pieces, chunk]);
+    this.#pieces = [];
+    this.#length = 0;
+    this.#needed = PREFIX_BYTES;
+    return whole;
+  }
+
+  #keepMore(chunk: Buffer): Buffer {
+    this.#pieces.push(chunk);
+    this.#length += chunk.length;
+    return chunk.subarray(chunk.length);
+  }
+
+  #keep(rest: Buffer): void {
+    this.#pieces = [rest];
+    this.#length = rest.length;
+    if (rest.length < PREFIX_BYTES) this.#needed = PREFIX_BYTES;
+  }
+}
+
+/** Makes room for the prefix of a message before it: its bytes are to follow at PREFIX_BYTES. */
+export function allocateFrame(length: number): Buffer {
+  const frame = Buffer.allocUnsafe(PREFIX_BYTES + length);
+  frame[0] = 0;
+  frame.writeUInt32BE(length, 1);
+  return frame;
+}
