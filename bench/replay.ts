@@ -9,10 +9,9 @@ import { parseArgs } from 'node:util';
 import { replayRange } from '../src/audit/replay-range.ts';
 import {
   compileBundle,
-  messagesHash,
+  hashesOf,
   placeholdersHash,
   RENDERER_VERSION,
-  renderedHash,
   variablesHash,
   type CompiledBundle,
   type Message,
@@ -72,7 +71,7 @@ function render(bundle: CompiledBundle, n: number, time: Date): JournaledReceipt
   ];
   const full = n % WITH_HISTORY === 0;
   const placeholders = new Map(full ? [['history', history]] : []);
-  const { text, messages } = bundle.assemble(bundle.variables.resolve({}, variables), placeholders);
+  const assembled = bundle.assemble(bundle.variables.resolve({}, variables), placeholders);
   return {
     receipt: {
       renderId: randomUUIDv7(),
@@ -90,13 +89,12 @@ function render(bundle: CompiledBundle, n: number, time: Date): JournaledReceipt
       revision: 1,
       seq: 1,
       source: 'INHERITED',
-      renderedHash: renderedHash(text),
+      ...hashesOf(assembled),
       bundleHash: bundle.bundleHash,
       personalityHash: bundle.personalityHash,
       constraintsHash: bundle.constraintsHash,
       variablesHash: variablesHash(variables),
       placeholdersHash: placeholdersHash(placeholders),
-      messagesHash: messagesHash(messages),
       rendererVersion: RENDERER_VERSION,
       caller: 'chat@platform.example',
       requestId: '',

@@ -5,7 +5,7 @@ import { documentOf } from '../../src/domain/document.ts';
 import { ROOT_TENANT, tenantDocument } from '../../src/domain/tenant.ts';
 import { postgresChangeLog } from '../../src/routing/postgres-change-log.ts';
 import type { ChangeLog } from '../../src/routing/route-feed.ts';
-import { SERVER_ROLE } from '../../src/storage/database.ts';
+import { SERVER_ROLE } from '../../src/storage/connection.ts';
 import { startEmbeddedPostgres } from '../../src/storage/embedded-postgres.ts';
 import { migrate } from '../../src/storage/migrate.ts';
 import { openSession } from '../../src/storage/session.ts';

@@ -8,24 +8,32 @@ import {
   type TemplateDraftSchema,
 } from '../../gen/platen/v1/resources_pb.js';
 import type { Clients } from '../../src/cli/client.ts';
-import { text } from './values.ts';
+import { text, type ValueInit } from './values.ts';
 
-const BUNDLE = 'ordinary';
+export const ORDINARY_BUNDLE = 'ordinary';
 const PROMPT_BYTES = 4096;
 const NAMES = ['customer', 'brand', 'tone', 'language', 'plan', 'city', 'topic', 'agent'];
 
+/** The 8 variables of an ordinary prompt. */
+export const ORDINARY_VARIABLES: Record<string, ValueInit> = Object.fromEntries(
+  NAMES.map((name) => [name, text(`the ${name} of this chat`)]),
+);
+
 /** A render as chats make it: a prompt of 4 KB with 8 variables. */
 export const ORDINARY_RENDER = {
-  target: { case: 'bundle', value: { bundleId: BUNDLE } },
-  variables: Object.fromEntries(NAMES.map((name) => [name, text(`the ${name} of this chat`)])),
+  target: { case: 'bundle', value: { bundleId: ORDINARY_BUNDLE } },
+  variables: ORDINARY_VARIABLES,
 } satisfies MessageInitShape<typeof RenderRequestSchema>;
+
+/** An ordinary prompt. @param opening sets it apart from others */
+export function ordinaryContent(opening = '', bytes = PROMPT_BYTES): string {
+  const placeholders = NAMES.map((name) => `Mind the ${name}: {${name}}.`).join('\n');
+  return `${opening}${placeholders}`.padEnd(bytes, ' Answer in plain words, and say so if you do not know.');
+}
 
 /** Releases the bundle that ordinary renders ask for. */
 export async function releaseOrdinaryBundle(clients: Clients): Promise<void> {
-  const placeholders = NAMES.map((name) => `Mind the ${name}: {${name}}.`).join('\n');
-  const sentence = ' Answer in plain words, and say so if you do not know.';
-  const content = placeholders.padEnd(PROMPT_BYTES, sentence);
-  await releaseBundle(clients, BUNDLE, { syntax: TemplateSyntax.FORMAT, content });
+  await releaseBundle(clients, ORDINARY_BUNDLE, { syntax: TemplateSyntax.FORMAT, content: ordinaryContent() });
 }
 
 type TemplateDraft = MessageInitShape<typeof TemplateDraftSchema>;

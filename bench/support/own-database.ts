@@ -8,6 +8,7 @@ import { openSession, type Session } from '../../src/storage/session.ts';
 /** A migrated PostgreSQL of a bench's own. */
 export interface OwnDatabase {
   readonly serverUrl: string;
+  readonly ownerUrl: string;
   /** As the owner. */
   readonly session: Session;
 }
@@ -23,7 +24,7 @@ export async function withOwnDatabase<T>(work: (database: OwnDatabase) => Promis
     await migrate(postgres.ownerUrl, postgres.serverUrl);
     const session = await openSession(postgres.ownerUrl, 'platen bench');
     try {
-      return await work({ serverUrl: postgres.serverUrl, session });
+      return await work({ serverUrl: postgres.serverUrl, ownerUrl: postgres.ownerUrl, session });
     } finally {
       await session.close();
     }

@@ -86,7 +86,7 @@ export function syntheticReceipt(n: number, time: Date): JournaledReceipt {
       variablesHash: sha256(canonicalJson(variables)),
       placeholdersHash,
       messagesHash: distinctHash('messages', n),
-      rendererVersion: 1,
+      rendererVersion: 2,
       caller: callerOf(n),
       requestId: requestIdOf(n),
       labels: labelsOf(n),

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { arch, cpus, loadavg, platform, release, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 const RESULTS = join(import.meta.dirname, '..', 'results');
 
@@ -25,9 +25,19 @@ interface Result {
 }
 
 /** @returns the path of the file, `results/<bench>-<date>.json` */
-export async function writeResult(bench: string, result: Result): Promise<string> {
-  await mkdir(RESULTS, { recursive: true });
-  const file = join(RESULTS, `${bench}-${result.date.slice(0, 19).replaceAll(':', '')}.json`);
+export function writeResult(bench: string, result: Result): Promise<string> {
+  return writeResultTo(join(RESULTS, `${bench}-${nameOf(result.date)}.json`), result);
+}
+
+/** @returns the path of the file: `results/<date>.json` unless one is named */
+export async function writeResultTo(named: string | undefined, result: Result): Promise<string> {
+  const file = named ?? join(RESULTS, `${nameOf(result.date)}.json`);
+  await mkdir(dirname(file), { recursive: true });
   await writeFile(file, `${JSON.stringify(result, undefined, 2)}\n`);
   return file;
+}
+
+/** A date as part of a file's name. */
+function nameOf(date: string): string {
+  return date.slice(0, 19).replaceAll(':', '');
 }

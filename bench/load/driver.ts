@@ -1,0 +1,115 @@
+import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises';
+import { Channel } from './channel.ts';
+import { framed, type Call } from './message.ts';
+import type { LoadTarget } from './load.ts';
+import { Tally, type TallyReport } from './tally.ts';
+
+/** How the calls of one process are made. */
+export type Pace =
+  | { readonly kind: 'closed'; readonly inFlight: number }
+  /** In calls a second; the first is due `phase` milliseconds after the start. */
+  | { readonly kind: 'open'; readonly rate: number; readonly phase: number };
+
+/** What one process does. */
+export interface Plan {
+  readonly target: LoadTarget;
+  readonly connections: number;
+  readonly seconds: number;
+  readonly pace: Pace;
+}
+
+/** How long answers are waited for after the last call was sent. */
+const GIVE_UP_MS = 10_000;
+const LATE_MS = 1;
+/**
+ * Node's timers are too coarse for calls that are due every few dozen microseconds, and spinning takes a core. So the
+ * thread sleeps in the kernel until the next call is due, though for so short that answers are noticed soon: what the
+ * kernel adds to a nap included, a latency is some 0.1 ms too long at most.
+ */
+const NAP_MS = 0.02;
+/** With so much time until the next call the event loop may wait, which notices answers at once. */
+const IDLE_MS = 3;
+const NOBODY = new Int32Array(new SharedArrayBuffer(4));
+
+/** Makes the calls of a plan over connections of its own. */
+export class Driver {
+  readonly #plan: Plan;
+  readonly #messages: readonly Buffer[];
+  readonly #channels: readonly Channel[];
+  readonly #tally = new Tally();
+  readonly #pending = new Set<Call>();
+  readonly #done = Promise.withResolvers<void>();
+  #submitted = 0;
+  #isOver = false;
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+    this.#messages = plan.target.messages.map(framed);
+    const { connections, target } = plan;
+    this.#channels = Array.from({ length: connections }, (_, n) => new Channel(target, this.#hearing(n)));
+  }
+
+  /** @throws Error if there is no server */
+  async connect(): Promise<void> {
+    await Promise.all(this.#channels.map((channel) => channel.open()));
+  }
+
+  /** Ends when every call was answered, or has not been for ten seconds after the last was due: it is an error then. */
+  async run(): Promise<TallyReport> {
+    const { pace } = this.#plan;
+    const begin = performance.now();
+    await (pace.kind === 'closed' ? this.#runClosed(pace.inFlight) : this.#runOpen(begin + pace.phase, pace.rate));
+    this.#isOver = true;
+    if (this.#pending.size > 0) await Promise.race([this.#done.promise, sleep(GIVE_UP_MS, undefined, { ref: false })]);
+    const end = performance.now();
+    for (const call of this.#pending) this.#settle(call, false);
+    for (const channel of this.#channels) channel.close();
+    return this.#tally.report((end - begin) / 1000);
+  }
+
+  async #runClosed(inFlight: number): Promise<void> {
+    for (const channel of this.#channels) {
+      for (let n = 0; n < inFlight; n += 1) this.#submit(channel, performance.now());
+    }
+    await sleep(this.#plan.seconds * 1000);
+  }
+
+  async #runOpen(firstDue: number, rate: number): Promise<void> {
+    const calls = Math.round(rate * this.#plan.seconds);
+    for (let sent = 0; sent < calls; ) {
+      const spare = firstDue + (sent * 1000) / rate - performance.now();
+      if (spare > IDLE_MS) await sleep(spare - IDLE_MS + 1);
+      else if (spare > 0) Atomics.wait(NOBODY, 0, 0, Math.min(spare, NAP_MS));
+      const now = performance.now();
+      for (; sent < calls; sent += 1) {
+        const due = firstDue + (sent * 1000) / rate;
+        if (due > now) break;
+        if (now - due > LATE_MS) this.#tally.countLate();
+        this.#submit(this.#channels[sent % this.#channels.length]!, due);
+      }
+      // Frames leave, and answers are read.
+      await immediate();
+    }
+  }
+
+  #submit(channel: Channel, due: number): void {
+    const call = { due, message: this.#messages[this.#submitted % this.#messages.length]! };
+    this.#submitted += 1;
+    this.#pending.add(call);
+    channel.submit(call);
+  }
+
+  #hearing(channel: number): (call: Call, isAnswered: boolean) => void {
+    return (call, isAnswered) => {
+      this.#settle(call, isAnswered);
+      if (this.#isOver && this.#pending.size === 0) this.#done.resolve();
+      if (!this.#isOver && this.#plan.pace.kind === 'closed') this.#submit(this.#channels[channel]!, performance.now());
+    };
+  }
+
+  #settle(call: Call, isAnswered: boolean): void {
+    if (!this.#pending.delete(call)) return;
+    this.#tally.count(isAnswered);
+    this.#tally.record(performance.now() - call.due);
+  }
+}
