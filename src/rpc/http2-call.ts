@@ -58,9 +58,14 @@ export class Http2Call extends Call {
     return typeof value === 'string' && !name.endsWith('-bin') ? value : undefined;
   }
 
+  /** Whether anything can still be sent: a stream that was reset is closed a moment before it is destroyed. */
+  get isOpen(): boolean {
+    return !this.#stream.closed && !this.#stream.destroyed;
+  }
+
   /** Sends the headers of the answer, before anything else of it. */
   sendHeaders(): void {
-    if (this.#stream.destroyed || this.#stream.headersSent) return;
+    if (!this.isOpen || this.#stream.headersSent) return;
     const headers: OutgoingHttpHeaders = {
       ':status': 200,
       'content-type': 'application/grpc+proto',
@@ -75,7 +80,7 @@ export class Http2Call extends Call {
   finish(trailers: Trailers, frame?: Buffer): void {
     this.end();
     const stream = this.#stream;
-    if (stream.destroyed || stream.writableEnded) return;
+    if (!this.isOpen || stream.writableEnded) return;
     this.sendHeaders();
     stream.once('wantTrailers', () => stream.sendTrailers(trailers));
     stream.end(frame);

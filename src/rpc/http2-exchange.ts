@@ -132,7 +132,7 @@ class Exchange extends Http2Call {
   #flush(): void {
     const answers = this.#answers;
     this.#answers = [];
-    if (this.ended) return;
+    if (this.ended || !this.isOpen) return;
     this.#stream.write(answers.length === 1 ? answers[0] : Buffer.concat(answers), () => {
       this.#underWay -= answers.length;
       this.#begin();

@@ -33,6 +33,9 @@ const BATCH_RENDER = '/platen.v1.RenderService/BatchRender';
 /** No compression that is used, but one that is named: such a call is left to grpc-js. */
 const BY_GRPC_JS = { 'grpc-encoding': 'gzip' };
 
+/** The server's end of a stream. */
+type Served = Parameters<StreamListener>[0];
+
 type Headers = Readonly<Record<string, string>>;
 
 function framed(message: Uint8Array): Buffer {
@@ -378,15 +381,15 @@ describe('A call on its stream', () => {
   });
 
   /** Opens a call. @returns both of its ends */
-  async function open(headers: Headers = {}): Promise<{ stream: ClientHttp2Stream; call: Http2Call }> {
-    const { promise, resolve } = Promise.withResolvers<Http2Call>();
-    const listener: StreamListener = (stream, received) => {
-      stream.resume();
-      resolve(new Http2Call(RenderService.method.render, RENDER, stream, received));
+  async function open(headers: Headers = {}): Promise<{ stream: ClientHttp2Stream; call: Http2Call; served: Served }> {
+    const { promise, resolve } = Promise.withResolvers<{ call: Http2Call; served: Served }>();
+    const listener: StreamListener = (served, received) => {
+      served.resume();
+      resolve({ call: new Http2Call(RenderService.method.render, RENDER, served, received), served });
     };
     server.once('stream', listener);
     const stream = caller.open(headers);
-    return { stream, call: await promise };
+    return { stream, ...(await promise) };
   }
 
   it('whose caller goes away after its deadline was too late', async () => {
@@ -404,6 +407,16 @@ describe('A call on its stream', () => {
     call.sendHeaders();
     call.finish(OK_TRAILERS, requestFor('acme'));
     assert.equal(call.ended, true);
+  });
+
+  it('whose stream is closed and not destroyed yet is answered into nothing as well', async () => {
+    const { call, served, stream } = await open();
+    stream.on('error', () => {});
+    served.close(constants.NGHTTP2_CANCEL);
+    assert.deepEqual([served.closed, served.destroyed], [true, false]);
+    call.sendHeaders();
+    call.finish(OK_TRAILERS, requestFor('acme'));
+    assert.deepEqual([call.ended, served.headersSent], [true, false]);
   });
 
   it('sends its headers once, and ends once', async () => {
