@@ -23,26 +23,12 @@ import {
   decodeBatchRenderRequest,
   decodeRenderRequest,
   decodeRenderStreamRequest,
-  encodeBatchRenderResponse as encodeBatchFrame,
-  encodeRenderResponse as encodeResponseFrame,
-  encodeRenderStreamResponse as encodeAnswerFrame,
 } from '../../../src/rpc/render-codec.ts';
-import { PREFIX_BYTES } from '../../../src/rpc/grpc-frames.ts';
-
-/** The message of a frame. */
-function unframed<T>(encodeFrame: (init: T) => Buffer | undefined): (init: T) => Buffer | undefined {
-  return (init) => {
-    const frame = encodeFrame(init);
-    if (frame === undefined) return undefined;
-    assert.equal(frame[0], 0);
-    assert.equal(frame.readUInt32BE(1), frame.length - PREFIX_BYTES);
-    return frame.subarray(PREFIX_BYTES);
-  };
-}
-
-const encodeRenderResponse = unframed(encodeResponseFrame);
-const encodeBatchRenderResponse = unframed(encodeBatchFrame);
-const encodeRenderStreamResponse = unframed(encodeAnswerFrame);
+import {
+  encodeBatchRenderResponse,
+  encodeRenderResponse,
+  encodeRenderStreamResponse,
+} from '../../support/unframed.ts';
 
 type RequestInit = MessageInitShape<typeof RenderRequestSchema>;
 type ResponseInit = MessageInitShape<typeof RenderResponseSchema>;
