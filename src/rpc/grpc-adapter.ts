@@ -35,7 +35,7 @@ export function createGrpcServer(services: readonly ServedService[], parts: Inte
       server.register(`/${rpcName(method)}`, serverStreamCall(method, handler, parts), identity, identity, 'serverStream');
     }
     for (const method of exchanges.keys()) {
-      server.register(`/${rpcName(method)}`, refuseCompressed, identity, identity, 'bidi');
+      server.register(`/${rpcName(method)}`, refuseUnusual, identity, identity, 'bidi');
     }
   }
   return server;
@@ -54,8 +54,8 @@ function setHttp2Options(server: Server): void {
 }
 
 /** Plain calls of these methods do not come here (`direct-calls.ts`). */
-function refuseCompressed(call: ServerDuplexStream<Buffer, Buffer>): void {
-  const details = 'this stream takes no compressed messages, and only application/grpc; send them as they are';
+function refuseUnusual(call: ServerDuplexStream<Buffer, Buffer>): void {
+  const details = 'this stream takes application/grpc, no compressed messages, and a well-formed grpc-timeout only';
   call.emit('error', { code: status.UNIMPLEMENTED, details });
 }
 

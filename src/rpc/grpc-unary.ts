@@ -5,14 +5,15 @@ import { codecOf } from './codec.ts';
 import type { StatusError } from './errors.ts';
 import { GrpcCall, GrpcRequest, type UnaryWireCall, wireStatus } from './grpc-call.ts';
 import { composeChain } from './interceptor-chain.ts';
-import type { InterceptorParts, Next } from './interceptor.ts';
+import type { InterceptorParts } from './interceptor.ts';
 import type { Handler } from './method.ts';
 
 /** Serves a method with one request and one answer. */
 export function unaryCall(method: DescMethodUnary, handler: Handler, parts: InterceptorParts) {
   const rpc = rpcName(method);
-  const run = composeChain(method, parts, handleAndEncode(method, handler));
-  const { decode } = codecOf(method);
+  const { decode, encode } = codecOf(method);
+  // Encoding is part of the chain, so that an answer which cannot be encoded becomes INTERNAL there.
+  const run = composeChain(method, parts, async (call, request) => encode(await handler(call, request.message)));
   return (wireCall: UnaryWireCall, callback: sendUnaryData<Buffer>): void => {
     const call = new GrpcCall(method, rpc, wireCall);
     run(call, new GrpcRequest(decode, wireCall.request)).then(
@@ -28,10 +29,4 @@ export function unaryCall(method: DescMethodUnary, handler: Handler, parts: Inte
       },
     );
   };
-}
-
-/** Encoding is part of the chain, so that an answer which cannot be encoded becomes INTERNAL there. */
-function handleAndEncode(method: DescMethodUnary, handler: Handler): Next<Buffer> {
-  const { encode } = codecOf(method);
-  return async (call, request) => encode(await handler(call, request.message));
 }

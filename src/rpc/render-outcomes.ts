@@ -4,6 +4,7 @@ import {
   type RenderOutcomeSchema,
   type RenderRequest,
   RenderRequestSchema,
+  type RenderResponseSchema,
 } from '../../gen/platen/v1/render_service_pb.js';
 import { InvalidInput, Violations } from '../domain/errors.ts';
 import type { RenderCall, RendererService } from '../services/renderer-service.ts';
@@ -15,10 +16,11 @@ import { writeStatus } from './mapping/status.ts';
 import { compileTextCheck } from './text-check.ts';
 
 export type RenderOutcomeInit = MessageInitShape<typeof RenderOutcomeSchema>;
+type RenderResponseInit = MessageInitShape<typeof RenderResponseSchema>;
 
 const checkText = compileTextCheck(RenderRequestSchema);
 
-/** Renders one of many: what a call of its own would be answered with, its error included, is its outcome. */
+/** Renders: alone, or as one of many, where what a call of its own would be answered with is its outcome. */
 export class RenderOutcomes {
   readonly #renderer: RendererService;
   readonly #logger: Logger;
@@ -30,15 +32,19 @@ export class RenderOutcomes {
     this.#failures = metrics.renderErrors;
   }
 
+  /** The prompt of one request whose text is checked. @throws what the renderer throws, InvalidInput */
+  async render(call: RenderCall, request: RenderRequest): Promise<RenderResponseInit> {
+    const violations = new Violations();
+    const input = readRender(violations, request);
+    return writeRender(await this.#renderer.render(call, input, violations), request.view);
+  }
+
   /** Never rejects. @param request undefined: an empty one */
   async of(call: RenderCall, request: RenderRequest = create(RenderRequestSchema)): Promise<RenderOutcomeInit> {
     try {
       const ill = checkText(request);
       if (ill.length > 0) throw new InvalidInput(ill);
-      const violations = new Violations();
-      const input = readRender(violations, request);
-      const result = await this.#renderer.render(call, input, violations);
-      return { outcome: { case: 'response', value: writeRender(result, request.view) } };
+      return { outcome: { case: 'response', value: await this.render(call, request) } };
     } catch (error) {
       const status = statusOf(error, this.#logger);
       this.#failures.inc({ code: Code[status.code] });

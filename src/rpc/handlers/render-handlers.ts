@@ -8,7 +8,6 @@ import type { Metrics } from '../../telemetry/metrics.ts';
 import { RenderService as RenderRpc } from '../../../gen/platen/v1/render_service_pb.js';
 import { readOutputCheck, writeOutputCheck } from '../mapping/output-check.ts';
 import { readPreview, writePreview } from '../mapping/preview.ts';
-import { readRender, writeRender } from '../mapping/render.ts';
 import { readRoute, writeRoute } from '../mapping/route.ts';
 import { DEFAULT_TIMEOUT_MS } from '../interceptors/deadline.ts';
 import { serve, type ServedService } from '../method.ts';
@@ -30,11 +29,7 @@ export function renderHandlers(
   const outcomes = new RenderOutcomes(renderer, telemetry);
   const turns = new Turns();
   return serve(RenderRpc, {
-    render: async (context, request) => {
-      const violations = new Violations();
-      const input = readRender(violations, request);
-      return writeRender(await renderer.render(context, input, violations), request.view);
-    },
+    render: (context, request) => outcomes.render(context, request),
 
     batchRender: async (context, { requests }) => {
       checkSize(requests);
