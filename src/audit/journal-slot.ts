@@ -22,6 +22,9 @@ const SLOT = /^\d+$/;
 /** SQLITE_BUSY. */
 const BUSY = 5;
 
+/** A lock whose database nobody refers to would end with the next collection of garbage. */
+const held = new Set<DatabaseSync>();
+
 /** What is synchronised within a directory is lost with the directory, unless its own name is synchronised too. */
 function makeDirectory(path: string): void {
   const first = mkdirSync(path, { recursive: true });
@@ -39,7 +42,14 @@ function lock(directory: string): Slot | undefined {
   try {
     // A rollback journal on the disk would need room there, which a journal of receipts may have taken.
     database.exec('pragma journal_mode = memory; pragma locking_mode = exclusive; begin exclusive');
-    return { directory, release: () => database.close() };
+    held.add(database);
+    return {
+      directory,
+      release: () => {
+        held.delete(database);
+        database.close();
+      },
+    };
   } catch (error) {
     database.close();
     if ((error as { errcode?: number }).errcode === BUSY) return undefined;

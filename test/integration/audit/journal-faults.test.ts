@@ -304,8 +304,11 @@ describe('Receipts reach the chain whatever is killed when', () => {
     for (let round = 1; round <= ROUNDS; round += 1) {
       const child = spawn(process.execPath, [CHILD, root], { stdio: ['ignore', 'pipe', 'inherit'] });
       const said = new Said(child);
-      await until('receipts are acknowledged', () => said.of('kept').length > round * 100);
-      child.kill('SIGKILL');
+      try {
+        await until('receipts are acknowledged', () => said.of('kept').length > round * 100);
+      } finally {
+        child.kill('SIGKILL');
+      }
       await said.end();
       kept.push(...said.of('kept'));
     }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,16 +10,21 @@ import { journalRoots } from '../../support/audit/journals.ts';
 
 const MODULE = new URL('../../../src/audit/journal-slot.ts', import.meta.url).href;
 
-/** Runs code in another process, that has `claimSlot`, `adoptableSlots` and `root`. */
+const children = new Set<ChildProcess>();
+
+/** Runs code in another process, that has `claimSlot`, `adoptableSlots`, `gc` and `root`. */
 function elsewhere(root: string, code: string) {
   const program = `const { claimSlot, adoptableSlots } = await import('${MODULE}'); const root = process.argv[1];`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program + code, root], { stdio: 'pipe' });
+  const child = spawn(process.execPath, ['--expose-gc', '--input-type=module', '-e', program + code, root], {
+    stdio: 'pipe',
+  });
+  children.add(child);
   return { child, output: text(child.stdout), errors: text(child.stderr) };
 }
 
 /** A process that owns a slot until it is killed. */
 async function ownerElsewhere(root: string): Promise<() => Promise<void>> {
-  const { child } = elsewhere(root, 'claimSlot(root); console.log("owns"); setInterval(() => {}, 1000);');
+  const { child } = elsewhere(root, 'claimSlot(root); gc(); console.log("owns"); setInterval(() => {}, 1000);');
   await once(child.stdout, 'data');
   return async () => {
     const exit = once(child, 'exit');
@@ -41,6 +46,8 @@ describe("A dead worker's journal is adopted", () => {
   };
   afterEach(() => {
     for (const slot of owned.splice(0)) slot.release();
+    for (const child of children) child.kill('SIGKILL');
+    children.clear();
   });
 
   it('each owner has a slot of its own, within one process too', () => {
