@@ -1,13 +1,15 @@
 /**
  * Runs all tests: most of them in three processes of mocha at once, each with a PostgreSQL of its own, since much of
  * the time a test waits for a process to start or a deadline to pass; then those that judge by the clock, alone.
- * Arguments go to all of them.
+ * Arguments go to all of them. One that does not end is ended, having told what it was at, and has failed.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buffer } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 
 const MOCHA = createRequire(import.meta.url).resolve('mocha/bin/mocha.js');
 
@@ -32,6 +34,13 @@ const UNMEASURED: NodeJS.ProcessEnv = {
   NODE_V8_COVERAGE: undefined,
   NODE_COMPILE_CACHE: join(import.meta.dirname, '..', 'node_modules', '.cache', 'compiled'),
 };
+
+/** Several times what the longest takes, on two cores. */
+const BOUND_MS = 15 * 60_000;
+const REPORT_MS = 5_000;
+
+const folder = mkdtempSync(join(tmpdir(), 'platen-tests-'));
+process.on('exit', () => rmSync(folder, { recursive: true }));
 
 const running = new Set<ChildProcess>();
 // The terminal's SIGINT reaches them as well; their end is waited for.
@@ -63,14 +72,31 @@ async function run(
 ): Promise<void> {
   if (stopped) return;
   const ignored = without.flat().flatMap((each) => ['--ignore', each]);
-  const child = spawn(process.execPath, [MOCHA, ...files, ...ignored, ...process.argv.slice(2)], {
-    stdio: ['ignore', output === 'at once' ? 'inherit' : 'pipe', 'inherit'],
+  const own = mkdtempSync(join(folder, 'process-'));
+  const said = join(own, 'output');
+  const report = join(own, 'report.json');
+  const reporting = ['--report-on-signal', `--report-directory=${own}`, '--report-filename=report.json'];
+  // To a file rather than a pipe, which is open for as long as any process that a test has left behind.
+  const child = spawn(process.execPath, [...reporting, MOCHA, ...files, ...ignored, ...process.argv.slice(2)], {
+    stdio: ['ignore', output === 'at once' ? 'inherit' : openSync(said, 'w'), 'inherit'],
     env,
   });
   running.add(child);
-  const said = child.stdout === null ? '' : buffer(child.stdout);
-  const [code] = (await once(child, 'close')) as [number | null];
+  const bound = setTimeout(() => void giveUp(child, report), BOUND_MS);
+  const [code] = (await once(child, 'exit')) as [number | null];
+  clearTimeout(bound);
   running.delete(child);
-  process.stdout.write(await said);
+  if (output === 'held back') process.stdout.write(readFileSync(said));
   if (code !== 0) process.exitCode = 1;
+}
+
+/** Ends a process that hangs, once it has reported where. */
+async function giveUp(child: ChildProcess, report: string): Promise<void> {
+  child.kill('SIGUSR2');
+  await delay(REPORT_MS);
+  child.kill('SIGKILL');
+  const { javascriptStack, libuv } = existsSync(report)
+    ? (JSON.parse(readFileSync(report, 'utf8')) as Record<string, unknown>)
+    : {};
+  process.stderr.write(`did not end: ${JSON.stringify({ process: child.spawnargs, javascriptStack, libuv })}\n`);
 }
