@@ -55,7 +55,7 @@ export class Drain {
 
   /** Has every open call answered with UNAVAILABLE, which callers retry; to them a stream that is cut is CANCELLED. */
   abortAll(): void {
-    for (const { call } of [...this.#calls]) call.abort(drainingError());
+    for (const { call } of this.#calls) call.abort(drainingError());
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Http2Session, IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { Cancelled, DeadlineExceeded } from '../domain/errors.ts';
 import { Call } from './call.ts';
 import type { ServedMethod } from './method.ts';
@@ -12,6 +12,25 @@ export type Trailers = Readonly<Record<string, string | number>>;
 export const OK_TRAILERS: Trailers = { 'grpc-status': 0, 'grpc-message': 'OK' };
 
 const ANSWER_OPTIONS = { waitForTrailers: true };
+
+/** Names and values, which Node takes as they are. */
+const ANSWER_HEADERS: readonly string[] = Object.entries({
+  ':status': '200',
+  'content-type': 'application/grpc+proto',
+  'grpc-encoding': 'identity',
+  'grpc-accept-encoding': 'identity,deflate,gzip',
+}).flat();
+
+const CALL = Symbol('call');
+
+/**
+ * Listeners find their call by its stream, and so are the same for all: Node holds a closed stream until the next full
+ * collection of garbage, and all that hangs on it.
+ */
+interface CalledStream extends ServerHttp2Stream {
+  /** Until the stream is closed. */
+  [CALL]: Http2Call | undefined;
+}
 
 const CONTENT_TYPES: ReadonlySet<unknown> = new Set(['application/grpc', 'application/grpc+proto']);
 const TIMEOUT = /^(\d{1,8})([HMSmun])$/;
@@ -38,19 +57,30 @@ export class Http2Call extends Call {
   readonly #stream: ServerHttp2Stream;
   readonly #headers: IncomingHttpHeaders;
 
+  #trailers = OK_TRAILERS;
+
   constructor(method: ServedMethod, rpc: string, stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
     super(method, rpc, deadlineOf(headers));
     this.peer = peerOf(stream.session!);
     this.#stream = stream;
     this.#headers = headers;
+    (stream as CalledStream)[CALL] = this;
     stream.on('error', ignore);
-    stream.on('close', () => {
-      // Node holds a closed stream until the next full collection of garbage, and all that hangs on it.
-      stream.removeAllListeners().on('error', ignore);
-      if (this.ended) return;
-      const isLate = this.deadline !== undefined && Date.now() >= this.deadline;
-      this.abort(isLate ? new DeadlineExceeded() : new Cancelled());
-    });
+    stream.on('close', Http2Call.#closed);
+  }
+
+  /** The stream is gone, whoever ended it. */
+  static #closed(this: CalledStream): void {
+    const call = callOf(this)!;
+    this[CALL] = undefined;
+    if (call.ended) return;
+    const isLate = call.deadline !== undefined && Date.now() >= call.deadline;
+    call.abort(isLate ? new DeadlineExceeded() : new Cancelled());
+  }
+
+  static #sendTrailers(this: CalledStream): void {
+    const call = callOf(this);
+    if (call) this.sendTrailers(call.#trailers);
   }
 
   header(name: string): string | undefined {
@@ -66,13 +96,8 @@ export class Http2Call extends Call {
   /** Sends the headers of the answer, before anything else of it. */
   sendHeaders(): void {
     if (!this.isOpen || this.#stream.headersSent) return;
-    const headers: OutgoingHttpHeaders = {
-      ':status': 200,
-      'content-type': 'application/grpc+proto',
-      'grpc-encoding': 'identity',
-      'grpc-accept-encoding': 'identity,deflate,gzip',
-    };
-    for (const [name, value] of this.responseHeaders) headers[name] = value;
+    const headers = [...ANSWER_HEADERS];
+    for (const [name, value] of this.responseHeaders) headers.push(name, value);
     this.#stream.respond(headers, ANSWER_OPTIONS);
   }
 
@@ -82,9 +107,15 @@ export class Http2Call extends Call {
     const stream = this.#stream;
     if (!this.isOpen || stream.writableEnded) return;
     this.sendHeaders();
-    stream.once('wantTrailers', () => stream.sendTrailers(trailers));
+    this.#trailers = trailers;
+    stream.on('wantTrailers', Http2Call.#sendTrailers);
     stream.end(frame);
   }
+}
+
+/** The call that is answered on a stream; undefined: the stream is closed. */
+export function callOf(stream: ServerHttp2Stream): Http2Call | undefined {
+  return (stream as CalledStream)[CALL];
 }
 
 /** A stream that fails is closed as well. */

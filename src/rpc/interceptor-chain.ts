@@ -3,8 +3,6 @@ import { authentication } from './interceptors/authentication.ts';
 import { deadline } from './interceptors/deadline.ts';
 import { draining } from './interceptors/draining.ts';
 import { errorMapping } from './interceptors/error-mapping.ts';
-import { logging } from './interceptors/logging.ts';
-import { metrics } from './interceptors/metrics.ts';
 import { requestId } from './interceptors/request-id.ts';
 import { tracing } from './interceptors/tracing.ts';
 import { validation } from './interceptors/validation.ts';
@@ -14,11 +12,9 @@ import type { ServedMethod } from './method.ts';
 export const INTERCEPTORS: readonly { name: string; why: string; create: InterceptorFactory }[] = [
   { name: 'request id', why: 'whatever happens to the call can be found by its id', create: requestId },
   { name: 'tracing', why: 'the span covers all of the work, and logs carry the trace id', create: tracing },
-  { name: 'logging', why: 'sees the final code of every call, refused ones included', create: logging },
-  { name: 'metrics', why: 'sees the final code of every call, refused ones included', create: metrics },
   {
     name: 'error mapping',
-    why: 'all that is thrown further in becomes a status before anyone counts it',
+    why: 'all that is thrown further in becomes a status; logs and metrics are told that of every call, refused or not',
     create: errorMapping,
   },
   { name: 'draining', why: 'a call that comes too late costs nothing', create: draining },

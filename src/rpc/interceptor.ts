@@ -2,6 +2,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Call, CallRequest } from './call.ts';
 import type { Drain } from './drain.ts';
+import type { Outcome } from './errors.ts';
 import type { ServedMethod } from './method.ts';
 
 /** The rest of the chain; resolves with the transport's form of the answer, or once all of a stream was handed over. */
@@ -21,3 +22,9 @@ export interface InterceptorParts {
 
 /** Makes an interceptor for one method, so that what depends on the method is worked out once. */
 export type InterceptorFactory = (method: ServedMethod, parts: InterceptorParts) => Interceptor;
+
+/** Told how a call ended, and how long it took in seconds, once. Must not throw. */
+export type Observer = (call: Call, outcome: Outcome, seconds: number) => void;
+
+/** Makes an observer for one method. */
+export type ObserverFactory = (method: ServedMethod, parts: InterceptorParts) => Observer;

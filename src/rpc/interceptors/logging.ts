@@ -1,8 +1,7 @@
 import { RenderService } from '../../../gen/platen/v1/render_service_pb.js';
 import { Code } from '../../../gen/google/rpc/code_pb.js';
-import { type Call, isRead } from '../call.ts';
-import { OK, type Outcome, outcomeOf } from '../errors.ts';
-import type { InterceptorFactory } from '../interceptor.ts';
+import { isRead } from '../call.ts';
+import type { ObserverFactory } from '../interceptor.ts';
 import type { ServedMethod } from '../method.ts';
 
 type Level = 'debug' | 'info' | 'warn' | 'error';
@@ -22,18 +21,18 @@ const RENDERS: ReadonlySet<ServedMethod> = new Set([
 ]);
 
 /** Logs one line a call: reads and renders at debug, writes and callers' failures at info, the server's above. */
-export const logging: InterceptorFactory = (method, { logger }) => {
+export const logging: ObserverFactory = (method, { logger }) => {
   const successLevel: Level = isRead(method) || RENDERS.has(method) ? 'debug' : 'info';
-
-  function log(call: Call, start: number, level: Level, outcome: Outcome): void {
+  return (call, { code, name, reason }, seconds) => {
+    const level = code === Code.OK ? successLevel : (FAILURE_LEVELS.get(code) ?? 'info');
     if (!logger.isLevelEnabled(level)) return;
     logger[level](
       {
         call_id: call.callId,
         rpc: call.rpc,
-        code: outcome.name,
-        ...(outcome.reason && { reason: outcome.reason }),
-        duration_ms: Math.round((performance.now() - start) * 1000) / 1000,
+        code: name,
+        ...(reason && { reason }),
+        duration_ms: Math.round(seconds * 1e6) / 1000,
         caller: call.caller,
         trace_id: call.traceId,
         peer: call.peer,
@@ -41,18 +40,5 @@ export const logging: InterceptorFactory = (method, { logger }) => {
       },
       'call',
     );
-  }
-
-  return async (call, request, next) => {
-    const start = performance.now();
-    try {
-      const answer = await next(call, request);
-      log(call, start, successLevel, OK);
-      return answer;
-    } catch (error) {
-      const outcome = outcomeOf(error);
-      log(call, start, FAILURE_LEVELS.get(outcome.code) ?? 'info', outcome);
-      throw error;
-    }
   };
 };

@@ -14,9 +14,10 @@ describe('Interceptors run in one order', () => {
     assert.deepEqual(INTERCEPTORS.map(({ name, why }) => [name, why]), [
       ['request id', 'whatever happens to the call can be found by its id'],
       ['tracing', 'the span covers all of the work, and logs carry the trace id'],
-      ['logging', 'sees the final code of every call, refused ones included'],
-      ['metrics', 'sees the final code of every call, refused ones included'],
-      ['error mapping', 'all that is thrown further in becomes a status before anyone counts it'],
+      [
+        'error mapping',
+        'all that is thrown further in becomes a status; logs and metrics are told that of every call, refused or not',
+      ],
       ['draining', 'a call that comes too late costs nothing'],
       ['deadline', 'bounds everything that may wait'],
       ['authentication', 'nobody learns from the violations of a request before saying who they are'],
