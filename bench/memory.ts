@@ -22,8 +22,6 @@ const PROBE = join(import.meta.dirname, 'support', 'memory-probe.ts');
 /** What `npm run build` makes, which is what the image has. */
 const BUILT_MAIN = join(ROOT, 'dist', 'src', 'main.js');
 const RESIDENT_LIMIT = 300e6;
-/** Has glibc give blocks of buffers back to the system one by one (mallopt(3)). Costs renders processor time. */
-const SMALL = { MALLOC_MMAP_THRESHOLD_: '65536' };
 const IN_FLIGHT = 32;
 const START_REST_MS = 10_000;
 /** V8 collects what a process at rest does not need 100 s after its last collection, in several steps. */
@@ -121,35 +119,22 @@ function table(moments: readonly Moment[]): string {
 }
 
 const { date, machine } = circumstances();
-const { moments, small } = await withBuiltProbe((probe) =>
+const moments = await withBuiltProbe((probe) =>
   withOwnDatabase(async ({ session, serverUrl, ownerUrl }) => {
     await releaseBundles(session, bundles);
-    const settings = { PLATEN_DATABASE_URL: serverUrl, PLATEN_DATABASE_OWNER_URL: ownerUrl };
-    return { moments: await measure(probe, settings), small: await measure(probe, { ...settings, ...SMALL }) };
+    return measure(probe, { PLATEN_DATABASE_URL: serverUrl, PLATEN_DATABASE_OWNER_URL: ownerUrl });
   }),
 );
 const { filled, rendered, rested, collected } = moments;
 const estimatedBytes = rested.cacheBytes / bundles;
 const missedAgain = rendered.cacheMisses - filled.cacheMisses;
-const file = await writeResult('memory', {
-  date,
-  machine,
-  bundles,
-  moments,
-  estimatedBytes,
-  missedAgain,
-  small: { environment: SMALL, moments: small },
-});
+const file = await writeResult('memory', { date, machine, bundles, moments, estimatedBytes, missedAgain });
 
-process.stdout.write(`As shipped:
-${table(Object.values(moments))}
-
-With ${Object.entries(SMALL).map((setting) => setting.join('=')).join(' ')}, which does not count:
-${table(Object.values(small))}
+process.stdout.write(`${table(Object.values(moments))}
 
 ${bundles} bundles of 4 KB, of which the server estimates that each takes ${estimatedBytes.toFixed(0)} bytes.
 The second time all but ${missedAgain} of them were found in memory.
-Resident at rest, as shipped: ${megabytes(rested.resident)} MB; the limit is ${megabytes(RESIDENT_LIMIT)} MB.
+Resident at rest: ${megabytes(rested.resident)} MB; the limit is ${megabytes(RESIDENT_LIMIT)} MB.
 Written to ${file}.
 `);
 process.exitCode = rested.resident >= RESIDENT_LIMIT || missedAgain > 0 || collected.cacheMisses < bundles ? 1 : 0;

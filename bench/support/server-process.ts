@@ -11,6 +11,8 @@ import type { LoopReport } from './event-loop-probe.ts';
 
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts');
 const EVENT_LOOP_PROBE = join(import.meta.dirname, 'event-loop-probe.ts');
+/** As the image has it (Dockerfile). */
+export const NODE_FLAGS = ['--max-semi-space-size=16'];
 const READY_POLL_MS = 50;
 const KEPT_LINES = 20;
 
@@ -50,7 +52,7 @@ export class ServerProcess {
     main = MAIN,
   }: ServerOptions = {}): Promise<ServerProcess> {
     const dataDir = await mkdtemp(join(tmpdir(), 'platen-bench-'));
-    const child = spawn(process.execPath, ['--import', pathToFileURL(probe).href, main, 'serve'], {
+    const child = spawn(process.execPath, [...NODE_FLAGS, '--import', pathToFileURL(probe).href, main, 'serve'], {
       env: {
         PATH: process.env['PATH'],
         PLATEN_DATA_DIR: dataDir,

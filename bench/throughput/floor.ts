@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { messageOf } from '../support/child-message.ts';
+import { NODE_FLAGS } from '../support/server-process.ts';
 import { CPU_QUESTION, type CpuTimes } from './cpu-probe.ts';
 import type { ServerUnderTest } from './measurement.ts';
 
@@ -23,7 +24,7 @@ export class FloorServer implements ServerUnderTest {
 
   /** @param answer what it answers, a message in protobuf */
   static async start(path: string, answer: Buffer): Promise<FloorServer> {
-    const child = fork(SERVER, [path, answer.toString('base64')], { execArgv: ['--import', PROBE] });
+    const child = fork(SERVER, [path, answer.toString('base64')], { execArgv: [...NODE_FLAGS, '--import', PROBE] });
     const closed = once(child, 'close');
     return new FloorServer(child, closed, await messageOf<string>(child));
   }
