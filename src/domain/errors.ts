@@ -92,8 +92,9 @@ export class MalformedRequest extends DomainError {
 export class RenderedTooLarge extends DomainError {
   readonly maxBytes: number;
 
-  constructor(maxBytes: number) {
-    super(`the rendered text has more than ${maxBytes} bytes of UTF-8; send shorter values, or fewer messages`);
+  /** @param what has more than that, and what to do about it */
+  constructor(maxBytes: number, what = 'the rendered text', advice = 'send shorter values, or fewer messages') {
+    super(`${what} has more than ${maxBytes} bytes of UTF-8; ${advice}`);
     this.maxBytes = maxBytes;
   }
 }

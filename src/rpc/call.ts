@@ -30,6 +30,8 @@ export abstract class Call implements CallContext {
   readonly method: ServedMethod;
   readonly rpc: string;
   readonly deadline: number | undefined;
+  /** Whether its transport aborts it at its deadline, or after the default timeout. */
+  readonly keepsDeadline: boolean = false;
   /** Headers of the answer, in the order they were set. */
   readonly responseHeaders: [name: string, value: string][] = [];
   callId = '';

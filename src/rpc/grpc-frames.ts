@@ -7,6 +7,9 @@ import { Buffer } from 'node:buffer';
 /** What stands before each message. */
 export const PREFIX_BYTES = 5;
 
+/** So many pieces of a message are put together before it is complete. */
+const MAX_PIECES = 1024;
+
 /** A message that is longer than the reader takes. */
 export class FrameTooLong extends Error {
   constructor(length: number, maxBytes: number) {
@@ -73,6 +76,8 @@ export class FrameReader {
   #keepMore(chunk: Buffer): Buffer {
     this.#pieces.push(chunk);
     this.#length += chunk.length;
+    // Each is an object of some hundred bytes, however small it is.
+    if (this.#pieces.length === MAX_PIECES) this.#pieces = [Buffer.concat(this.#pieces)];
     return chunk.subarray(chunk.length);
   }
 

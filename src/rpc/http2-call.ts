@@ -1,4 +1,4 @@
-import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { type Http2Session, type IncomingHttpHeaders, type ServerHttp2Stream, constants } from 'node:http2';
 import { Cancelled, DeadlineExceeded } from '../domain/errors.ts';
 import { Call } from './call.ts';
 import type { ServedMethod } from './method.ts';
@@ -80,7 +80,11 @@ export class Http2Call extends Call {
 
   static #sendTrailers(this: CalledStream): void {
     const call = callOf(this);
-    if (call) this.sendTrailers(call.#trailers);
+    if (call === undefined) return;
+    this.sendTrailers(call.#trailers);
+    // Who was answered before the end of the request is told to send no more of it (RFC 9113, 8.1), and not before the
+    // trailers are on their way.
+    if (!this.readableEnded) setImmediate(endEarly, this);
   }
 
   header(name: string): string | undefined {
@@ -116,6 +120,10 @@ export class Http2Call extends Call {
 /** The call that is answered on a stream; undefined: the stream is closed. */
 export function callOf(stream: ServerHttp2Stream): Http2Call | undefined {
   return (stream as CalledStream)[CALL];
+}
+
+function endEarly(stream: ServerHttp2Stream): void {
+  if (!stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
 }
 
 /** A stream that fails is closed as well. */

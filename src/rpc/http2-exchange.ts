@@ -8,7 +8,7 @@ import { drainingError } from './drain.ts';
 import { type StatusError, UnreadableRequest } from './errors.ts';
 import { trailersOf } from './grpc-call.ts';
 import { FrameReader } from './grpc-frames.ts';
-import { Http2Call, OK_TRAILERS, type StreamListener } from './http2-call.ts';
+import { Http2Call, OK_TRAILERS, type StreamListener, type Trailers } from './http2-call.ts';
 import { composeChain } from './interceptor-chain.ts';
 import type { InterceptorParts } from './interceptor.ts';
 import { MAX_REQUEST_BYTES } from './limits.ts';
@@ -93,6 +93,15 @@ class Exchange extends Http2Call {
       this.#stream.resume();
     }
   }
+
+  /** Whatever ends it, nothing more is begun, and what still comes is read and dropped. */
+  override finish(trailers: Trailers): void {
+    super.finish(trailers);
+    this.#closed = true;
+    this.#waiting = [];
+    this.#done.resolve();
+  }
+
   #receive(chunk: Buffer): void {
     if (this.#closed) return;
     try {

@@ -2,7 +2,8 @@ import type { Buffer } from 'node:buffer';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { DescMethodUnary } from '@bufbuild/protobuf';
 import { Code } from '../../gen/google/rpc/code_pb.js';
-import { rpcName } from './call.ts';
+import { DeadlineExceeded } from '../domain/errors.ts';
+import { type CallRequest, rpcName } from './call.ts';
 import { codecOf } from './codec.ts';
 import type { StatusError } from './errors.ts';
 import { type Decoder, GrpcRequest, trailersOf } from './grpc-call.ts';
@@ -10,6 +11,7 @@ import { FrameCompressed, FrameReader, FrameTooLong } from './grpc-frames.ts';
 import { Http2Call, OK_TRAILERS, type StreamListener, type Trailers, callOf } from './http2-call.ts';
 import { composeChain } from './interceptor-chain.ts';
 import type { InterceptorParts, Next } from './interceptor.ts';
+import { DEFAULT_TIMEOUT_MS, timeLeft } from './interceptors/deadline.ts';
 import { MAX_REQUEST_BYTES } from './limits.ts';
 import type { Handler } from './method.ts';
 
@@ -31,15 +33,27 @@ export function http2Unary(method: DescMethodUnary, handler: Handler, parts: Int
   return (stream, headers) => void new UnaryCall(unaryParts, stream, headers);
 }
 
-/** Answers itself once its request is there. */
+/** Takes the place of a request that was not complete at the deadline of its call. */
+const TOO_LATE: CallRequest = {
+  get message(): never {
+    throw new DeadlineExceeded();
+  },
+};
+
+/** Answers itself once its request is there, or its deadline passes. */
 class UnaryCall extends Http2Call {
+  override readonly keepsDeadline = true;
   readonly #parts: UnaryParts;
+  readonly #timer: NodeJS.Timeout;
   readonly #frames = new FrameReader(MAX_REQUEST_BYTES);
   #message: Buffer | undefined;
+  #begun = false;
 
   constructor(parts: UnaryParts, stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
     super(parts.method, parts.rpc, stream, headers);
     this.#parts = parts;
+    this.#timer = setTimeout(UnaryCall.#expire, timeLeft(this, DEFAULT_TIMEOUT_MS), this);
+    this.onAbort(() => clearTimeout(this.#timer));
     stream.on('data', UnaryCall.#onData).on('end', UnaryCall.#onEnd);
   }
 
@@ -51,6 +65,16 @@ class UnaryCall extends Http2Call {
   static #onEnd(this: ServerHttp2Stream): void {
     const call = callOf(this);
     if (call instanceof UnaryCall) call.#answer();
+  }
+
+  static #expire(call: UnaryCall): void {
+    if (call.#begun) call.abort(new DeadlineExceeded());
+    else call.#run(TOO_LATE);
+  }
+
+  override finish(trailers: Trailers, frame?: Buffer): void {
+    clearTimeout(this.#timer);
+    super.finish(trailers, frame);
   }
 
   #receive(chunk: Buffer): void {
@@ -67,13 +91,17 @@ class UnaryCall extends Http2Call {
 
   /** Nothing more will be received. */
   #answer(): void {
-    if (this.ended) return;
+    if (this.ended || this.#begun) return;
     if (this.#message === undefined) {
       this.finish(refusal(new Error('Received no request message for a unary method')));
       return;
     }
-    const { decode, run } = this.#parts;
-    run(this, new GrpcRequest(decode, this.#message)).then(
+    this.#run(new GrpcRequest(this.#parts.decode, this.#message));
+  }
+
+  #run(request: CallRequest): void {
+    this.#begun = true;
+    this.#parts.run(this, request).then(
       (frame) => this.finish(OK_TRAILERS, frame),
       (error: StatusError) => this.finish(trailersOf(error.status)),
     );

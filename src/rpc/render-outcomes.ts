@@ -42,6 +42,8 @@ export class RenderOutcomes {
   /** Never rejects. @param request undefined: an empty one */
   async of(call: RenderCall, request: RenderRequest = create(RenderRequestSchema)): Promise<RenderOutcomeInit> {
     try {
+      // It may have waited for longer than its caller.
+      call.signal.throwIfAborted();
       const ill = checkText(request);
       if (ill.length > 0) throw new InvalidInput(ill);
       return { outcome: { case: 'response', value: await this.render(call, request) } };

@@ -16,16 +16,25 @@ export class Turns {
     else this.#waiting.push(piece);
   }
 
+  /** Resolves in a later turn that has time: for pieces that have waited, perhaps many for the same. */
+  next(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      // Sees to it that there is a later turn.
+      this.#hasTime();
+    });
+  }
+
   #hasTime(): boolean {
     const now = performance.now();
     if (this.#began === undefined) {
       this.#began = now;
-      setImmediate(() => void this.#next());
+      setImmediate(() => void this.#resume());
     }
     return now - this.#began < TURN_MS;
   }
 
-  async #next(): Promise<void> {
+  async #resume(): Promise<void> {
     this.#began = undefined;
     while (this.#waiting.length > 0 && this.#hasTime()) {
       this.#waiting.shift()!();

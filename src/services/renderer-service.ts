@@ -47,6 +47,16 @@ export interface RenderCall {
   readonly deadline: number | undefined;
   /** Aborts when the caller goes away. */
   readonly signal: AbortSignal;
+  /** Undefined: the call renders nothing else. */
+  readonly shared?: SharedCall;
+}
+
+/** What the renders of one call share. */
+export interface SharedCall {
+  /** Waits for a share of the thread: asked for by who has waited for something else, perhaps for the same as others. */
+  turn(): Promise<void>;
+  /** Takes so many bytes of an answer that all share. @throws RenderedTooLarge if it has no more */
+  take?(bytes: number): void;
 }
 
 export interface RenderResult {
@@ -161,6 +171,7 @@ export class RendererService {
     checkRenderInput(violations, input);
     violations.throwIfAny();
     const target = input.target!;
+    const waits = input.minSeq > 0 || this.#routes.loaded === undefined;
     if (input.minSeq > 0) await this.#waitFor(input.minSeq, call);
 
     const last = this.#routes.loaded === undefined ? await this.#lastPointer(input, target) : undefined;
@@ -173,6 +184,10 @@ export class RendererService {
     const sought = this.#seek(call, input, target, known);
     const isHeld = sought !== undefined && !(sought instanceof Promise);
     const { bundle, found } = isHeld ? sought : await this.#prompt(sought, input, target, known, warnings);
+    if (call.shared && (waits || !isHeld)) {
+      await call.shared.turn();
+      call.signal.throwIfAborted();
+    }
     const values = bundle?.variables.resolve(scope.variables, input.variables);
     if (values) {
       const problems = variableViolations(values);
@@ -180,6 +195,7 @@ export class RendererService {
     }
     const placeholders = bundle ? named(bundle, input.placeholders) : NO_MESSAGES;
     const assembled = bundle ? bundle.assemble(values!, placeholders) : literal(input.fallbackText);
+    call.shared?.take?.(Buffer.byteLength(assembled.text));
     warnAboutIgnored(warnings, values?.undeclared ?? given(input.variables), input.placeholders, placeholders);
 
     const variables = variablesDocument(values);

@@ -1419,7 +1419,7 @@ export declare const RenderService: GenService<{
   },
   /**
    * Renders up to 64 prompts in one call, each as Render would, each with a receipt of its own. What fails of one does
-   * not touch the others.
+   * not touch the others. Their texts have 16 MiB at most together; what comes to more fails with RENDERED_TOO_LARGE.
    *
    * @generated from rpc platen.v1.RenderService.BatchRender
    */

@@ -1,4 +1,4 @@
-import { Violations } from '../../domain/errors.ts';
+import { RenderedTooLarge, Violations } from '../../domain/errors.ts';
 import type { OutputCheckService } from '../../services/output-check-service.ts';
 import type { PreviewService } from '../../services/preview-service.ts';
 import type { RendererService } from '../../services/renderer-service.ts';
@@ -17,6 +17,8 @@ import { Turns } from '../turns.ts';
 
 /** Most renders of one batch. */
 const MAX_BATCH = 64;
+/** Of the texts of one batch, together. */
+const MAX_BATCH_BYTES = 16 * 1024 * 1024;
 
 /** The handlers of RenderService. @param telemetry learns which renders of a batch or stream failed, and of defects */
 export function renderHandlers(
@@ -28,14 +30,17 @@ export function renderHandlers(
 ): ServedService {
   const outcomes = new RenderOutcomes(renderer, telemetry);
   const turns = new Turns();
+  const turn = (): Promise<void> => turns.next();
   return serve(RenderRpc, {
     render: (context, request) => outcomes.render(context, request),
 
     batchRender: async (context, { requests }) => {
       checkSize(requests);
+      const { caller, traceId, deadline, signal } = context;
+      const call = { caller, traceId, deadline, signal, shared: { turn, take: batchBytes() } };
       const begun: Promise<RenderOutcomeInit>[] = [];
       for (const request of requests) {
-        begun.push(new Promise((resolve) => turns.begin(() => resolve(outcomes.of(context, request)))));
+        begun.push(new Promise((resolve) => turns.begin(() => resolve(outcomes.of(call, request)))));
         // Lets it get on, so that its share of the turn is known before the next one begins.
         await undefined;
       }
@@ -44,7 +49,7 @@ export function renderHandlers(
 
     renderStream: async ({ caller, traceId, deadline = Infinity, signal }, { id, request }) => {
       const until = Math.min(deadline, Date.now() + DEFAULT_TIMEOUT_MS);
-      return { id, outcome: await outcomes.of({ caller, traceId, deadline: until, signal }, request) };
+      return { id, outcome: await outcomes.of({ caller, traceId, deadline: until, signal, shared: { turn } }, request) };
     },
 
     preview: async (context, request) => {
@@ -62,6 +67,17 @@ export function renderHandlers(
       return writeRoute(routes.explain(input, violations));
     },
   });
+}
+
+/** Takes bytes of the answer to one batch. */
+function batchBytes(): (bytes: number) => void {
+  let taken = 0;
+  return (bytes) => {
+    if (taken + bytes > MAX_BATCH_BYTES) {
+      throw new RenderedTooLarge(MAX_BATCH_BYTES, 'what this batch renders', 'send several batches');
+    }
+    taken += bytes;
+  };
 }
 
 function checkSize({ length }: readonly unknown[]): void {

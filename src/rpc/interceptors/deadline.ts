@@ -17,7 +17,7 @@ export const deadline: InterceptorFactory = ({ methodKind }) => {
   const defaultTimeout = methodKind === 'unary' ? DEFAULT_TIMEOUT_MS : DEFAULT_STREAM_TIMEOUT_MS;
   return (call, request, next) =>
     new Promise((resolve, reject) => {
-      const timer = setTimeout(() => call.abort(new DeadlineExceeded()), timeLeft(call, defaultTimeout));
+      const timer = call.keepsDeadline ? undefined : setTimeout(expire, timeLeft(call, defaultTimeout), call);
       const fail = (error: unknown): void => {
         clearTimeout(timer);
         reject(error);
@@ -36,6 +36,11 @@ export const deadline: InterceptorFactory = ({ methodKind }) => {
     });
 };
 
-function timeLeft(call: Call, defaultTimeout: number): number {
-  return call.deadline === undefined ? defaultTimeout : Math.min(call.deadline - Date.now(), MAX_TIMER_MS);
+function expire(call: Call): void {
+  call.abort(new DeadlineExceeded());
+}
+
+/** What a timer for the deadline of a call is set to, in milliseconds. */
+export function timeLeft({ deadline: end }: Pick<Call, 'deadline'>, defaultTimeout: number): number {
+  return end === undefined ? defaultTimeout : Math.min(Math.max(1, end - Date.now()), MAX_TIMER_MS);
 }

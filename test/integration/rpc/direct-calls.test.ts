@@ -286,6 +286,16 @@ describe('Plain calls are answered on their streams', () => {
       assert.equal(codeIn(answer), 'DEADLINE_EXCEEDED');
     });
 
+    it('while the request is not complete, and the caller is told to send no more of it', async () => {
+      const stream = caller.open({ 'grpc-timeout': '50m', 'x-request-id': 'incomplete' });
+      stream.write(requestFor('acme').subarray(0, 7));
+      const answer = await answerOf(stream);
+      assert.deepEqual([codeIn(answer), reasonIn(answer)], ['DEADLINE_EXCEEDED', 'DEADLINE_EXCEEDED']);
+      assert.equal(stream.rstCode, constants.NGHTTP2_NO_ERROR);
+      assert.equal(lineOf('incomplete')!['code'], 'DEADLINE_EXCEEDED');
+      assert.deepEqual(contexts, []);
+    });
+
     it('there is none where the call has none', async () => {
       await caller.call([requestFor('acme')]);
       assert.equal(contexts[0]!.deadline, undefined);

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type IncomingHttpHeaders, connect } from 'node:http2';
+import { type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders, connect } from 'node:http2';
+import { create, toBinary } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
-import { RenderService } from '../../../gen/platen/v1/render_service_pb.js';
+import { RenderService, RenderStreamRequestSchema } from '../../../gen/platen/v1/render_service_pb.js';
+import { PREFIX_BYTES, allocateFrame } from '../../../src/rpc/grpc-frames.ts';
 import type { CallContext, ExchangeHandler } from '../../../src/rpc/method.ts';
 import { RenderStream } from '../../support/render-stream.ts';
 import { TestServer, failure, fakeServices, until } from '../../support/rpc-server.ts';
@@ -15,6 +17,20 @@ const LARGE = 'x'.repeat(128 * 1024);
 
 /** Of a method that the test server answers as the test says. */
 type Answer = Awaited<ReturnType<ExchangeHandler<(typeof RenderService)['method']['renderStream']>>>;
+
+/** A stream whose caller does what the test does, and no more. */
+function rawStream(session: ClientHttp2Session, headers: Readonly<Record<string, string>> = {}): ClientHttp2Stream {
+  const pseudo = { ':method': 'POST', ':path': '/platen.v1.RenderService/RenderStream' };
+  const stream = session.request({ ...pseudo, 'content-type': 'application/grpc', te: 'trailers', ...headers });
+  return stream.on('error', () => {}).resume();
+}
+
+function framedRequest(id: number): Buffer {
+  const message = toBinary(RenderStreamRequestSchema, create(RenderStreamRequestSchema, { id }));
+  const frame = allocateFrame(message.length);
+  frame.set(message, PREFIX_BYTES);
+  return frame;
+}
 
 /** A server whose renders wait until the test lets them go, unless their tenant says otherwise. */
 class HeldServer {
@@ -239,6 +255,17 @@ describe('A render stream ends so that nothing is lost in silence', () => {
     await drained;
   });
 
+  it('with DRAINING too where the caller never ends it, which does not hold up the drain', async () => {
+    const session = connect(server.test.grpcUrl);
+    const stream = rawStream(session);
+    await once(stream, 'response');
+    const ended = once(stream, 'trailers');
+    await server.test.server.drain(GRACE_MS);
+    const [trailers] = (await ended) as [IncomingHttpHeaders];
+    assert.equal(Number(trailers['grpc-status']), Code.Unavailable);
+    session.destroy();
+  });
+
   it('with OK still, when the server drains after the caller had no more', async () => {
     const stream = await server.openWith(1);
     stream.finish();
@@ -316,6 +343,17 @@ describe('A render stream ends so that nothing is lost in silence', () => {
     await until(() => server.contexts[0]!.signal.aborted);
     assert.equal((server.contexts[0]!.signal.reason as Error).name, 'DeadlineExceeded');
     server.release(1);
+  });
+
+  it('for good at its deadline: what is sent after it is not rendered', async () => {
+    const session = connect(server.test.grpcUrl);
+    const stream = rawStream(session, { 'grpc-timeout': '100m' });
+    await once(stream, 'trailers');
+    for (let id = 1; id <= MOST; id += 1) stream.write(framedRequest(id));
+    await once(stream, 'close');
+    await server.test.grpc(RenderService).render({});
+    assert.deepEqual(server.contexts, []);
+    session.destroy();
   });
 
   it('with MALFORMED_REQUEST after what is under way, when a message is larger than a request may be', async () => {

@@ -50,6 +50,25 @@ describe("A render stream is bounded and keeps to the caller's pace", () => {
     assert.deepEqual(begun, [1]);
   });
 
+  it('what has waited, perhaps for the same, goes on in later turns, in its order', async () => {
+    const turns = new Turns();
+    const begun: number[] = [];
+    for (const piece of [1, 2]) {
+      void turns.next().then(() => {
+        begun.push(piece);
+        work();
+      });
+    }
+    turns.begin(() => begun.push(3));
+    assert.deepEqual(begun, []);
+    await nextTurn();
+    assert.deepEqual(begun, [1]);
+    await nextTurn();
+    assert.deepEqual(begun, [1, 2]);
+    await nextTurn();
+    assert.deepEqual(begun, [1, 2, 3]);
+  });
+
   it('work that always has a further piece leaves room for other work', async () => {
     const turns = new Turns();
     const begun: string[] = [];

@@ -15,7 +15,7 @@ import type {
   RenderObserver,
   Routes,
 } from '../../../src/services/render-ports.ts';
-import { RendererService } from '../../../src/services/renderer-service.ts';
+import { type RenderCall, RendererService } from '../../../src/services/renderer-service.ts';
 import { STALE_AFTER_MS } from '../../../src/services/route-resolution.ts';
 import {
   ReceiptNotKept,
@@ -129,8 +129,10 @@ function renderer(
   const held = { bundles: HELD, versions: PINNED, lastPointers: NO_POINTERS };
   const parts = { routes, ...held, receipts, receiptPolicy: 'serve' as const, observer: observed, clock, ...given };
   const service = new RendererService(parts);
-  const render = (input: Partial<RenderInput>, deadline?: number) =>
-    service.render({ caller: 'key:1', traceId: 'trace', deadline, signal: GONE_NEVER }, { ...ASKED, ...input });
+  const render = (input: Partial<RenderInput>, deadline?: number, given: Partial<RenderCall> = {}) => {
+    const call = { caller: 'key:1', traceId: 'trace', deadline, signal: GONE_NEVER, ...given };
+    return service.render(call, { ...ASKED, ...input });
+  };
   return { routes, observed, receipts, render };
 }
 
@@ -332,6 +334,18 @@ describe('A render waits for the change it must see', () => {
     const refused = { reason: 'SEQ_NOT_APPLIED', metadata: { min_seq: '8', applied_seq: '7' } };
     await assert.rejects(render({ minSeq: 8 }), refused);
     assert.deepEqual(routes.waits, [{ seq: 8, until: NOW + 5_000 }]);
+  });
+
+  it('and then for its turn, where it is one of many, which may have waited for the same', async () => {
+    const waited: string[] = [];
+    const shared = { turn: () => Promise.resolve(void waited.push('turn')), take: () => void waited.push('take') };
+    const held = renderer();
+    await held.render({}, undefined, { shared });
+    assert.deepEqual(waited.splice(0), ['take']);
+    await held.render({ minSeq: 7 }, undefined, { shared });
+    await held.render(EXACT, undefined, { shared });
+    await renderer({ bundles: { get: () => Promise.resolve(compileBundle(HELLO)) } }).render({}, undefined, { shared });
+    assert.deepEqual(waited, ['turn', 'take', 'turn', 'take', 'turn', 'take']);
   });
 
   it('and not at all unless it is asked to', async () => {

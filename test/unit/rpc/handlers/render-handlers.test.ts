@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Code } from '../../../../gen/google/rpc/code_pb.js';
-import { InvalidInput, Unavailable } from '../../../../src/domain/errors.ts';
+import type { Status } from '../../../../gen/google/rpc/status_pb.js';
+import { Cancelled, InvalidInput, Unavailable } from '../../../../src/domain/errors.ts';
 import { renderHandlers } from '../../../../src/rpc/handlers/render-handlers.ts';
 import type { WorkCall } from '../../../../src/services/bounded-work.ts';
 import type { OutputCheckInput, OutputCheckService } from '../../../../src/services/output-check-service.ts';
@@ -70,6 +71,13 @@ describe('The view decides how much of the answer is filled', () => {
   });
 });
 
+/** What prompts of these tenants have. */
+const BYTES: ReadonlyMap<string, number> = new Map([
+  ['half', 8 * 1024 * 1024],
+  ['more', 8 * 1024 * 1024 + 1],
+  ['little', 1],
+]);
+
 describe('Each render of a batch or stream fails alone', () => {
   const { logger, lines } = memoryLogger();
   const metrics = new Metrics();
@@ -80,6 +88,7 @@ describe('Each render of a batch or stream fails alone', () => {
       if (input.tenant === 'defect') throw new TypeError('secret');
       if (input.tenant === 'away') throw new Unavailable('DATABASE_UNAVAILABLE', 'away', 1000);
       if (input.tenant === 'costly') holdUp();
+      by.shared?.take?.(BYTES.get(input.tenant) ?? 0);
       return { ...ANSWER, ...place(input.tenant), renderId: input.requestId, modelConfig: undefined, constraints: [] };
     },
   });
@@ -150,6 +159,23 @@ describe('Each render of a batch or stream fails alone', () => {
     setImmediate(look);
     await begun;
     assert.deepEqual(seen, [2]);
+  });
+
+  it('those of a batch whose caller has gone meanwhile are not rendered', async () => {
+    const gone = new AbortController();
+    const requests = [1, 2, 3].map(() => ({ target, tenant: 'costly' }));
+    const begun = call(served, method.batchRender, { requests }, { signal: gone.signal });
+    gone.abort(new Cancelled());
+    const { outcomes } = await begun;
+    assert.deepEqual([rendered.length, outcomes.map(told)], [1, ['', 'CANCELLED', 'CANCELLED']]);
+  });
+
+  it('the texts of a batch have 16 MiB together; what comes to more fails, and leaves no receipt', async () => {
+    const requests = ['half', 'more', 'half', 'little'].map((tenant) => ({ target, tenant, requestId: tenant }));
+    const { outcomes } = await call(served, method.batchRender, { requests });
+    assert.deepEqual(outcomes.map(told), ['half', 'INVALID_ARGUMENT', 'half', 'INVALID_ARGUMENT']);
+    const { message } = outcomes[1]!.outcome.value as Status;
+    assert.equal(message, 'what this batch renders has more than 16777216 bytes of UTF-8; send several batches');
   });
 
   it('one of a stream without a request is an empty one', async () => {
