@@ -1,4 +1,4 @@
-import { createClient, type CallOptions, type Client } from '@connectrpc/connect';
+import { createClient, type CallOptions, type Client, type Interceptor } from '@connectrpc/connect';
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { AuditService } from '../../gen/platen/v1/audit_service_pb.js';
 import { BundleService } from '../../gen/platen/v1/bundle_service_pb.js';
@@ -15,6 +15,20 @@ const TIMEOUT_MS = 30_000;
 
 /** The deadline of a call that reads or changes much of the trail: an hour instead of the half minute of others. */
 export const LONG_JOB: CallOptions = { timeoutMs: 3_600_000 };
+
+/** So often a call may meet a connection that just ends. */
+const MAX_REPEATS = 3;
+
+/** Repeats what the server refused unseen, since it was just ending the connection (RFC 9113, 8.7). */
+const repeatUnseen: Interceptor = (next) => async (request) => {
+  for (let left = MAX_REPEATS; ; left -= 1) {
+    try {
+      return await next(request);
+    } catch (error) {
+      if (left === 0 || !String(error).includes('NGHTTP2_REFUSED_STREAM')) throw error;
+    }
+  }
+};
 
 /** A typed client for each service. */
 export interface Clients {
@@ -43,7 +57,12 @@ export function connect(address: string): Connection {
     throw new UsageError(`"${address}" is no address of a server; write it as ${DEFAULT_SERVER}`);
   }
   const sessionManager = new Http2SessionManager(server);
-  const transport = createGrpcTransport({ baseUrl: server, sessionManager, defaultTimeoutMs: TIMEOUT_MS });
+  const transport = createGrpcTransport({
+    baseUrl: server,
+    sessionManager,
+    defaultTimeoutMs: TIMEOUT_MS,
+    interceptors: [repeatUnseen],
+  });
   const clients = {
     tenants: createClient(TenantService, transport),
     templates: createClient(TemplateService, transport),

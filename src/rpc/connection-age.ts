@@ -1,16 +1,15 @@
-import { type ServerHttp2Session, constants } from 'node:http2';
+import type { ServerHttp2Session } from 'node:http2';
 import type { Server } from '@grpc/grpc-js';
 import { http2ServersOf } from './http2-servers.ts';
 
 /** Connections that were made together do not end together. */
 const JITTER = 0.1;
-/** The highest id that a stream can have. */
-const ANY_STREAM = 2 ** 31 - 1;
 
 /**
  * Has each connection of a gRPC server end with the first call after some time, so that clients get to replicas and
- * workers that are younger than their connections. No call fails by it: those under way finish, however long they take,
- * and so do those that are sent before the client knows; `grpc.max_connection_age_ms` of grpc-js refuses the latter.
+ * workers that are younger than their connections. Calls under way finish, however long they take. Those that are sent
+ * before the client knows are refused unseen, and gRPC clients repeat them; `grpc.max_connection_age_ms` of grpc-js does
+ * so as well, with calls that are just answered among them.
  *
  * @param server has its connection injector already
  * @param ageMs give or take a tenth
@@ -27,9 +26,10 @@ export function limitConnectionAge(server: Server, ageMs: number): void {
   }
 }
 
-/** A graceful end as RFC 9113 has it in section 6.8: announced first, and begun when the client has heard of it. */
+/**
+ * One GOAWAY, that names the last stream which was seen. To announce it first, as RFC 9113 has it in section 6.8, leaves
+ * calls of Node's client hanging, which it neither sends then nor fails.
+ */
 function retire(session: ServerHttp2Session): void {
-  if (session.destroyed) return;
-  session.goaway(constants.NGHTTP2_NO_ERROR, ANY_STREAM);
-  session.ping(() => session.close());
+  if (!session.destroyed) session.close();
 }

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { createClient } from '@connectrpc/connect';
-import { createGrpcTransport } from '@connectrpc/connect-node';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, credentials } from '@grpc/grpc-js';
-import { RenderService } from '../../../gen/platen/v1/render_service_pb.js';
+import { connect } from '../../../src/cli/client.ts';
 import { RpcServer } from '../../../src/rpc/server.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
 import { fakeServices, memoryLogger } from '../../support/rpc-server.ts';
@@ -28,8 +27,10 @@ describe('Connections age', () => {
 
   after(() => server.drain(0));
 
+  /** That of the command line: Connect by itself repeats nothing. */
   function connectClient() {
-    return createClient(RenderService, createGrpcTransport({ baseUrl: `http://${address}` }));
+    const { clients, close } = connect(address);
+    return { render: () => clients.renders.render({}), held: () => clients.renders.render({ tenant: 'held' }), close };
   }
 
   function grpcClient() {
@@ -43,32 +44,40 @@ describe('Connections age', () => {
     return { render, close: () => client.close() };
   }
 
-  /** Calls without a pause, by so many callers at once, until there were many connections. */
-  async function callOn(render: () => Promise<unknown>, callers: number): Promise<void> {
+  /** Calls by so many callers at once, until there were many connections. @param pauseMs of each after an answer, at most */
+  async function callOn(render: () => Promise<unknown>, callers: number, pauseMs = 0): Promise<void> {
     const caller = async () => {
-      while (connections() < CONNECTIONS) await render();
+      while (connections() < CONNECTIONS) {
+        await render();
+        if (pauseMs > 0) await sleep(pauseMs * Math.random());
+      }
     };
     await Promise.all(Array.from({ length: callers }, caller));
   }
 
-  for (const callers of [1, 16]) {
-    it(`no call fails by it, by grpc-js with ${callers} at once`, async () => {
-      const client = grpcClient();
-      await callOn(client.render, callers);
-      client.close();
-    });
-
-    it(`or by Connect, which repeats none, with ${callers} at once`, async () => {
-      const client = connectClient();
-      await callOn(() => client.render({}), callers);
-    });
+  for (const [callers, pauseMs] of [
+    [1, 0],
+    [16, 0],
+    [8, 3],
+  ] as const) {
+    for (const [by, open] of [
+      ['grpc-js', grpcClient],
+      ['the client of the command line', connectClient],
+    ] as const) {
+      it(`no call fails by it or hangs, by ${by}: ${callers} at once, ${pauseMs} ms in between at most`, async () => {
+        const client = open();
+        await callOn(client.render, callers, pauseMs);
+        client.close();
+      });
+    }
   }
 
   it('a call that takes longer than its connection is kept is answered', async () => {
     const client = connectClient();
-    const long = client.render({ tenant: 'held' });
-    await callOn(() => client.render({}), 1);
+    const long = client.held();
+    await callOn(client.render, 1);
     held.resolve({ text: 'at last' });
     assert.equal((await long).text, 'at last');
+    client.close();
   });
 });
