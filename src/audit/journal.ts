@@ -18,6 +18,8 @@ export interface JournalObserver {
   failed(reason: JournalFailure, error: Error): void;
   /** A write succeeded after a failure: the outage is over. */
   recovered(): void;
+  /** The slot could be opened, later than at the start. */
+  opened?(): void;
 }
 
 export interface JournalOptions {
@@ -168,8 +170,10 @@ export class Journal {
   }
 
   #lookAfter(): void {
-    if (!this.#slot) this.#open();
-    else if (this.#needsSegment()) this.#schedule();
+    if (!this.#slot) {
+      this.#open();
+      if (this.#slot) this.#options.observer.opened?.();
+    } else if (this.#needsSegment()) this.#schedule();
   }
 
   #schedule(): void {

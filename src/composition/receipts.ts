@@ -30,10 +30,8 @@ export class ReceiptWay {
       sync: acknowledgement === 'fsync',
       observer: {
         failed: journaling.failed,
-        recovered: () => {
-          journaling.recovered();
-          this.#own();
-        },
+        recovered: journaling.recovered,
+        opened: () => this.#own(),
       },
     });
     this.#thread = new DrainThread({
@@ -75,7 +73,7 @@ export class ReceiptWay {
     if (depth > 0) this.#logger.warn({ receipts: depth }, 'receipts wait in the journal for the next server on it');
   }
 
-  /** The slot is known from the start, or once the journal works. */
+  /** The slot is known from the start, or once it could be opened. */
   #own(): void {
     const { directory, firstSegment } = this.#journal;
     if (directory !== undefined) this.#thread.own(directory, firstSegment!);

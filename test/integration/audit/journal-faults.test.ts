@@ -280,6 +280,18 @@ describe('Journals are bounded and outlive faults', () => {
     assert.deepEqual(await journal.append('d\n'), { segment: 3, offset: 2 });
   });
 
+  it('a root that cannot be used at first is told of once it can, before anything is written', async () => {
+    const root = join(newRoot(), 'journal');
+    writeFileSync(root, '');
+    const journal = journalIn(root);
+    assert.deepEqual([journal.directory, faults.openings], [undefined, 0]);
+    rmSync(root);
+    await until('it is open', () => faults.openings === 1);
+    assert.deepEqual([journal.directory, journal.firstSegment, faults.recoveries], [join(root, '0'), 1, 0]);
+    await journal.append('a\n');
+    assert.equal(faults.openings, 1);
+  });
+
   it('a directory that was removed is a fault until it is there again', async () => {
     const root = newRoot();
     const journal = journalIn(root, { sync: true });

@@ -42,6 +42,7 @@ export function segmentsIn(directory: string): string[] {
 export class NotedFaults implements JournalObserver {
   readonly reasons: JournalFailure[] = [];
   recoveries = 0;
+  openings = 0;
 
   failed(reason: JournalFailure): void {
     this.reasons.push(reason);
@@ -49,5 +50,9 @@ export class NotedFaults implements JournalObserver {
 
   recovered(): void {
     this.recoveries += 1;
+  }
+
+  opened(): void {
+    this.openings += 1;
   }
 }
