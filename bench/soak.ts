@@ -45,6 +45,8 @@ const rate = Number(options.rate);
 interface Round {
   readonly calls: number;
   readonly errors: number;
+  /** Those of the errors that were given up ten seconds after the round. */
+  readonly unanswered: number;
   readonly latencies: Latencies;
 }
 
@@ -57,8 +59,7 @@ async function load(target: LoadTarget, connections: number, perSecond: number):
   const rounds: Round[] = [];
   for (let left = seconds; left > 0; left -= ROUND_SECONDS) {
     const length = Math.min(left, ROUND_SECONDS);
-    const { calls, errors, latencies } = await openLoop(target, { seconds: length, connections, rate: perSecond });
-    rounds.push({ calls, errors, latencies });
+    rounds.push(await openLoop(target, { seconds: length, connections, rate: perSecond }));
   }
   return rounds;
 }
@@ -118,14 +119,13 @@ async function run(settings: Readonly<Record<string, string>>) {
     let over = false;
     const isOver = (): boolean => over;
     const churn = new ReleaseChurn(server.clients, CHURNED_BUNDLE, CHURNED_VERSIONS, RELEASES_PER_SECOND);
-    const sampling = sampleUntil(server, isOver);
-    const repeated = Promise.all(calls.map((call) => repeat(call, isOver)));
-    const [unaries, streams] = await Promise.all([
-      load(targets[0]!, CONNECTIONS, rate - STREAMED),
-      load(targets[1]!, 1, STREAMED),
+    const loads = Promise.all([load(targets[0]!, CONNECTIONS, rate - STREAMED), load(targets[1]!, 1, STREAMED)]);
+    const [[unaries, streams], samples, [previews, checks]] = await Promise.all([
+      loads.finally(() => (over = true)),
+      sampleUntil(server, isOver),
+      Promise.all(calls.map((call) => repeat(call, isOver))),
     ]).finally(() => (over = true));
-    const [previews, checks] = await repeated;
-    return { unaries, streams, previews, checks, releases: await churn.stop(), samples: await sampling };
+    return { unaries, streams, previews, checks, releases: await churn.stop(), samples };
   } finally {
     say('');
     await server.stop();
@@ -145,6 +145,7 @@ const { samples, ...done } = await withOwnDatabase(({ serverUrl, ownerUrl }) =>
 );
 const rounds = [...done.unaries, ...done.streams];
 const errors = rounds.reduce((sum, round) => sum + round.errors, 0);
+const unanswered = rounds.reduce((sum, round) => sum + round.unanswered, 0);
 const renders = rounds.reduce((sum, round) => sum + round.calls, 0);
 const growth = growthOf(samples);
 const file = await writeResult('soak', { date, machine, seconds, rate, growth, renders, errors, ...done, samples });
@@ -156,7 +157,8 @@ MB, median                   early      late    growth
 ${line('resident', growth.resident)}
 ${line('heap used', growth.heapUsed)}
 
-${renders} renders, ${errors} failed; ${done.releases} releases, ${done.previews} previews, ${done.checks} checks.
+${renders} renders, ${errors - unanswered} failed, ${unanswered} given up 10 s after their round;
+${done.releases} releases, ${done.previews} previews, ${done.checks} checks.
 Most receipts in the journal: ${Math.max(...samples.map(({ journalDepth }) => journalDepth))}.
 The server ${growth.grows ? 'grows' : 'does not grow'}.
 Written to ${file} and ${chart}.

@@ -43,11 +43,15 @@ const folder = mkdtempSync(join(tmpdir(), 'platen-tests-'));
 process.on('exit', () => rmSync(folder, { recursive: true }));
 
 const running = new Set<ChildProcess>();
-// The terminal's SIGINT reaches them as well; their end is waited for.
-process.on('SIGINT', () => {});
 let stopped = false;
+// The terminal's SIGINT reaches them as well; their end is waited for.
+process.on('SIGINT', () => {
+  stopped = true;
+  process.exitCode = 1;
+});
 process.on('SIGTERM', () => {
   stopped = true;
+  process.exitCode = 1;
   for (const child of running) child.kill();
 });
 

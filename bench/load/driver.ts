@@ -62,7 +62,10 @@ export class Driver {
     this.#isOver = true;
     if (this.#pending.size > 0) await Promise.race([this.#done.promise, sleep(GIVE_UP_MS, undefined, { ref: false })]);
     const end = performance.now();
-    for (const call of this.#pending) this.#settle(call, false);
+    for (const call of this.#pending) {
+      this.#tally.countUnanswered();
+      this.#settle(call, false);
+    }
     for (const channel of this.#channels) channel.close();
     return this.#tally.report((end - begin) / 1000);
   }

@@ -24,14 +24,14 @@ export async function http2ClosedLoop(
 export async function http2OpenLoop(
   target: LoadTarget,
   { seconds, connections, rate }: Options & { rate: number },
-): Promise<LoadResult & { latencies: Latencies; late: number }> {
+): Promise<LoadResult & { latencies: Latencies; late: number; unanswered: number }> {
   const processes = rate > RATE_OF_ONE && connections > 1 ? 2 : 1;
   const plans = Array.from({ length: processes }, (_, n): Plan => {
     const pace: Pace = { kind: 'open', rate: rate / processes, phase: (n * 1000) / rate };
     return { target, connections: Math.floor((connections + n) / processes), seconds, pace };
   });
   const tally = await run(plans);
-  return { ...resultOf(tally), latencies: tally.latencies(), late: tally.late };
+  return { ...resultOf(tally), latencies: tally.latencies(), late: tally.late, unanswered: tally.unanswered };
 }
 
 function resultOf({ calls, seconds, errors }: Tally): LoadResult {

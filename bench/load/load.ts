@@ -51,6 +51,6 @@ export async function closedLoop(
 export async function openLoop(
   target: LoadTarget,
   options: { seconds: number; connections: number; rate: number },
-): Promise<LoadResult & { latencies: Latencies; late: number }> {
+): Promise<LoadResult & { latencies: Latencies; late: number; unanswered: number }> {
   return http2OpenLoop(target, options);
 }

@@ -10,6 +10,7 @@ import type { Latencies } from './load.ts';
 export interface TallyReport {
   readonly calls: number;
   readonly errors: number;
+  readonly unanswered: number;
   readonly late: number;
   readonly seconds: number;
   /** Compressed, in base64. */
@@ -20,6 +21,7 @@ export interface TallyReport {
 export class Tally {
   #calls = 0;
   #errors = 0;
+  #unanswered = 0;
   #late = 0;
   #seconds = 0;
   readonly #histogram: Histogram = build({ numberOfSignificantValueDigits: 3, autoResize: true });
@@ -30,6 +32,11 @@ export class Tally {
 
   get errors(): number {
     return this.#errors;
+  }
+
+  /** Those of the errors that were given up, not refused. */
+  get unanswered(): number {
+    return this.#unanswered;
   }
 
   get late(): number {
@@ -50,19 +57,24 @@ export class Tally {
     this.#histogram.recordValue(Math.round(milliseconds * 1000));
   }
 
+  countUnanswered(): void {
+    this.#unanswered += 1;
+  }
+
   countLate(): void {
     this.#late += 1;
   }
 
   report(seconds: number): TallyReport {
     const histogram = encodeIntoCompressedBase64(this.#histogram);
-    return { calls: this.#calls, errors: this.#errors, late: this.#late, seconds, histogram };
+    return { calls: this.#calls, errors: this.#errors, unanswered: this.#unanswered, late: this.#late, seconds, histogram };
   }
 
   /** Adds what a process saw at the same time. */
   add(report: TallyReport): void {
     this.#calls += report.calls;
     this.#errors += report.errors;
+    this.#unanswered += report.unanswered;
     this.#late += report.late;
     this.#seconds = Math.max(this.#seconds, report.seconds);
     this.#histogram.add(decodeFromCompressedBase64(report.histogram));
