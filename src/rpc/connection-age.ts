@@ -8,8 +8,7 @@ const JITTER = 0.1;
 /**
  * Has each connection of a gRPC server end with the first call after some time, so that clients get to replicas and
  * workers that are younger than their connections. Calls under way finish, however long they take. Those that are sent
- * before the client knows are refused unseen, and gRPC clients repeat them; `grpc.max_connection_age_ms` of grpc-js does
- * so as well, with calls that are just answered among them.
+ * before the client knows are refused unseen, and gRPC clients repeat them.
  *
  * @param server has its connection injector already
  * @param ageMs give or take a tenth
@@ -18,8 +17,7 @@ export function limitConnectionAge(server: Server, ageMs: number): void {
   for (const http2 of http2ServersOf(server)) {
     http2.on('session', (session) => {
       const age = ageMs * (1 + JITTER * (2 * Math.random() - 1));
-      // A client that has just sent a call waits for its answer; one that hears of the end while it begins a call fails
-      // that, if it is Node's and nobody repeats it.
+      // A client that has just sent a call waits for its answer: less is under way to be refused.
       const timer = setTimeout(() => session.once('stream', () => process.nextTick(retire, session)), age);
       session.once('close', () => clearTimeout(timer));
     });
