@@ -83,6 +83,46 @@ function undeclaredNames(rules: SnapshotVariables, values: JsonObject): readonly
   return names.filter((name) => !Object.hasOwn(rules, name) && values[name] !== null).toSorted();
 }
 
+/**
+ * A class for the sake of its accessor: V8 makes a new hidden class for each object whose literal has one, which makes
+ * whatever reads it slow, and keeps what the accessor refers to in memory until the next full collection of garbage.
+ */
+class Resolved implements ResolvedVariables {
+  readonly json: string;
+  readonly texts: ReadonlyMap<string, string>;
+  readonly missing: readonly string[];
+  readonly invalid: readonly InvalidVariable[];
+  readonly tooLarge: string | undefined;
+  readonly undeclared: readonly string[];
+  readonly #variables: readonly CompiledVariable[];
+  readonly #values: readonly (Json | undefined)[];
+
+  /** @param values in the order of the variables */
+  constructor(
+    variables: readonly CompiledVariable[],
+    values: readonly (Json | undefined)[],
+    parts: Omit<ResolvedVariables, 'values'>,
+  ) {
+    this.#variables = variables;
+    this.#values = values;
+    this.json = parts.json;
+    this.texts = parts.texts;
+    this.missing = parts.missing;
+    this.invalid = parts.invalid;
+    this.tooLarge = parts.tooLarge;
+    this.undeclared = parts.undeclared;
+  }
+
+  /** Made for whoever asks: most templates insert texts. */
+  get values(): JsonObject {
+    const given = this.#variables.flatMap(({ name }, n): [string, Json][] => {
+      const value = this.#values[n];
+      return value === undefined ? [] : [[name, value]];
+    });
+    return Object.fromEntries(given);
+  }
+}
+
 /** Compiles a snapshot's variables once, for many renders. */
 export function compileVariables(rules: SnapshotVariables): CompiledVariables {
   const variables: readonly CompiledVariable[] = Object.keys(rules)
@@ -133,19 +173,7 @@ export function compileVariables(rules: SnapshotVariables): CompiledVariables {
     const undeclared = undeclaredNames(rules, requestValues);
     json = `{${json}}`;
     const tooLarge = sizeProblem(json, atMost);
-    return {
-      // Made for whoever asks: most templates insert texts.
-      get values() {
-        const names = variables.map(({ name }) => name);
-        return Object.fromEntries(names.flatMap((name, n) => (values[n] === undefined ? [] : [[name, values[n]]])));
-      },
-      json,
-      texts,
-      missing,
-      invalid,
-      tooLarge,
-      undeclared,
-    };
+    return new Resolved(variables, values, { json, texts, missing, invalid, tooLarge, undeclared });
   };
   return Object.freeze({ resolve, bytes: variables.reduce((sum, { check }) => sum + check.bytes, 0) });
 }
