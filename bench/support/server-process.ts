@@ -12,7 +12,7 @@ import type { LoopReport } from './event-loop-probe.ts';
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts');
 const EVENT_LOOP_PROBE = join(import.meta.dirname, 'event-loop-probe.ts');
 /** As the image has it (Dockerfile). */
-export const NODE_FLAGS = ['--max-semi-space-size=16', '--heap-growing-percent=50'];
+export const NODE_FLAGS = ['--max-semi-space-size=16', '--heap-growing-percent=50', '--no-allocation-site-pretenuring'];
 const READY_POLL_MS = 50;
 const KEPT_LINES = 20;
 
