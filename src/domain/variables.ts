@@ -204,6 +204,8 @@ function violationOfAll(description: string): Violation {
 
 /** Why a render with these variables fails: one violation for all together, and for each missing or ill-typed one. */
 export function variableViolations(resolved: ResolvedVariables): Violation[] {
+  const { tooLarge } = resolved;
+  if (resolved.missing.length + resolved.invalid.length === 0 && tooLarge === undefined) return [];
   const missing = resolved.missing.map((name) => ({
     field: `variables.${name}`,
     reason: 'MISSING' as const,
@@ -214,7 +216,6 @@ export function variableViolations(resolved: ResolvedVariables): Violation[] {
     reason: 'WRONG_TYPE' as const,
     description: message,
   }));
-  const { tooLarge } = resolved;
   const all = tooLarge === undefined ? [] : [violationOfAll(tooLarge)];
   return [...all, ...missing, ...invalid].toSorted((a, b) => (a.field < b.field ? -1 : 1));
 }

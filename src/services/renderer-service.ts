@@ -200,14 +200,7 @@ export class RendererService {
 
     const variables = variablesDocument(values);
     const history = placeholdersDocument(placeholders);
-    const hashes = {
-      ...hashesOf(assembled),
-      bundleHash: bundle?.bundleHash ?? '',
-      personalityHash: bundle?.personalityHash ?? '',
-      constraintsHash: bundle?.constraintsHash ?? '',
-      variablesHash: variables.hash,
-      placeholdersHash: history.hash,
-    };
+    const { renderedHash, messagesHash } = hashesOf(assembled);
     const receipt: ReceiptRecord = {
       renderId,
       time: timeOf(renderId),
@@ -224,7 +217,13 @@ export class RendererService {
       revision: found?.revision ?? 0,
       seq,
       source: found?.source ?? 'FALLBACK',
-      ...hashes,
+      renderedHash,
+      bundleHash: bundle?.bundleHash ?? '',
+      personalityHash: bundle?.personalityHash ?? '',
+      constraintsHash: bundle?.constraintsHash ?? '',
+      variablesHash: variables.hash,
+      placeholdersHash: history.hash,
+      messagesHash,
       rendererVersion: RENDERER_VERSION,
       caller: call.caller,
       requestId: input.requestId,
@@ -245,10 +244,10 @@ export class RendererService {
       renderId,
       text: assembled.text,
       messages: assembled.messages,
-      renderedHash: receipt.renderedHash,
+      renderedHash,
       bundleHash: receipt.bundleHash,
       personalityHash: receipt.personalityHash,
-      variablesHash: receipt.variablesHash,
+      variablesHash: variables.hash,
       tenant: receipt.tenant,
       bundleId: receipt.bundleId,
       version: receipt.version,
