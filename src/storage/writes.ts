@@ -14,6 +14,8 @@ import { PostgresWriteTransaction } from './write-transaction.ts';
 
 const REPEATABLE_FOR_MS = 24 * 60 * 60 * 1000;
 const PURGE_BATCH = 1000;
+/** A bound of statements is this many times as long as what it may be too long. */
+const BOUND_SLACK = 100;
 
 /** Two transactions that cannot both commit (serialization_failure, deadlock_detected): the next attempt may. */
 const CONFLICT_STATES = new Set(['40001', '40P01']);
@@ -112,7 +114,7 @@ export class PostgresWrites implements Writes {
     work: (tx: WriteTransaction) => Promise<T>,
   ): Promise<Outcome<T>> {
     const time = this.#now();
-    const bound = () => this.#bound(em, call);
+    const bound = this.#bounds(em, call);
     await bound();
     const stored = call.requestId === '' ? undefined : await this.#claim(em, call, repeatable, time);
     if (stored !== undefined) return stored;
@@ -157,12 +159,21 @@ export class PostgresWrites implements Writes {
     return { answer: repeatable.decode(row.response), seq: row.seq };
   }
 
-  /** Bounds the statements to come to what is left of the call's deadline. */
-  async #bound(em: EntityManager, call: WriteCall): Promise<void> {
-    this.#check(call);
-    if (call.deadline === undefined) return;
-    const left = Math.min(TIMEOUT_MAX_MS, Math.max(1, Math.ceil(call.deadline - this.#now().getTime())));
-    await em.execute(`set local statement_timeout = ${left}`);
+  /**
+   * Bounds the statements to come to what is left of the call's deadline. The bound that was set before stays while it
+   * is at most a hundredth too long: who waits is answered in time whatever a statement does, and what ends late is not
+   * committed.
+   */
+  #bounds(em: EntityManager, call: WriteCall): () => Promise<void> {
+    let bound: number | undefined;
+    return async () => {
+      this.#check(call);
+      if (call.deadline === undefined) return;
+      const left = Math.min(TIMEOUT_MAX_MS, Math.max(1, Math.ceil(call.deadline - this.#now().getTime())));
+      if (bound !== undefined && bound - left <= bound / BOUND_SLACK) return;
+      bound = left;
+      await em.execute(`set local statement_timeout = ${left}`);
+    };
   }
 
   /**

@@ -300,6 +300,21 @@ describe('Deadlines are honoured', () => {
     assert.equal(await registry.stores.changes.find(3), undefined);
   });
 
+  it('a statement that waits is ended at the deadline, however long the statements before took', async () => {
+    const holder = held((tx) => tx.lockTenantTree());
+    await holder.holding;
+    const call = writeCall({ deadline: now.getTime() + HOUR });
+    const late = registry.writes.run(call, notRepeated(), async (tx) => {
+      await appendOne(tx);
+      now = new Date(call.deadline! - 50);
+      await tx.lockTenantTree();
+    });
+    await assert.rejects(late, DeadlineExceeded);
+    holder.release();
+    await holder.done;
+    assert.equal(await registry.stores.changes.find(3), undefined);
+  });
+
   it('a deadline farther away than any timeout is no obstacle', async () => {
     await registry.writes.run(writeCall({ deadline: now.getTime() + 1e12 }), notRepeated(), async () => {});
   });
