@@ -2,6 +2,7 @@ import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/prom
 import { Channel } from './channel.ts';
 import { framed, type Call } from './message.ts';
 import type { LoadTarget } from './load.ts';
+import { PendingCalls } from './pending-calls.ts';
 import { Tally, type TallyReport } from './tally.ts';
 
 /** How the calls of one process are made. */
@@ -37,7 +38,7 @@ export class Driver {
   readonly #messages: readonly Buffer[];
   readonly #channels: readonly Channel[];
   readonly #tally = new Tally();
-  readonly #pending = new Set<Call>();
+  readonly #pending = new PendingCalls();
   readonly #done = Promise.withResolvers<void>();
   #submitted = 0;
   #isOver = false;
@@ -62,7 +63,7 @@ export class Driver {
     this.#isOver = true;
     if (this.#pending.size > 0) await Promise.race([this.#done.promise, sleep(GIVE_UP_MS, undefined, { ref: false })]);
     const end = performance.now();
-    for (const call of this.#pending) {
+    for (const call of this.#pending.all()) {
       this.#tally.countUnanswered();
       this.#settle(call, false);
     }
@@ -96,7 +97,7 @@ export class Driver {
   }
 
   #submit(channel: Channel, due: number): void {
-    const call = { due, message: this.#messages[this.#submitted % this.#messages.length]! };
+    const call = { due, message: this.#messages[this.#submitted % this.#messages.length]!, index: -1 };
     this.#submitted += 1;
     this.#pending.add(call);
     channel.submit(call);
@@ -111,7 +112,7 @@ export class Driver {
   }
 
   #settle(call: Call, isAnswered: boolean): void {
-    if (!this.#pending.delete(call)) return;
+    if (!this.#pending.remove(call)) return;
     this.#tally.count(isAnswered);
     this.#tally.record(performance.now() - call.due);
   }

@@ -7,6 +7,8 @@ export interface Call {
   readonly due: number;
   /** With its gRPC prefix. */
   readonly message: Buffer;
+  /** Where it is among the calls that are pending; below 0: nowhere. */
+  index: number;
 }
 
 /** A message as gRPC sends it: not compressed, and its length before it. */
