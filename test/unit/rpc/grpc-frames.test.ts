@@ -101,3 +101,27 @@ describe('Messages in a stream of bytes', () => {
     }
   });
 });
+
+describe('Frames share memory', () => {
+  const KIB = 1024;
+
+  it('and nothing is written to one by another', () => {
+    const lengths = [0, 1, 4 * KIB, 8 * KIB, 40 * KIB, 8 * KIB - PREFIX_BYTES, 3, 20 * KIB, 100];
+    const frames = Array.from({ length: 30 * lengths.length }, (_, n) => {
+      const length = lengths[n % lengths.length]!;
+      return { n, length, frame: framed(Buffer.alloc(length, n)) };
+    });
+    for (const { n, length, frame } of frames) {
+      assert.equal(frame.readUInt32BE(1), length);
+      assert.equal(frame.length, PREFIX_BYTES + length);
+      assert.ok(frame.subarray(PREFIX_BYTES).every((byte) => byte === n % 256));
+    }
+  });
+
+  it('of which one that waits for its reader keeps little more than itself', () => {
+    for (const length of [0, 4 * KIB, 20 * KIB, 1024 * KIB]) {
+      const frame = allocateFrame(length);
+      assert.ok(frame.buffer.byteLength <= Math.max(32 * KIB, frame.length), `${frame.buffer.byteLength} for ${length}`);
+    }
+  });
+});
