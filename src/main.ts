@@ -46,8 +46,8 @@ function configOf(flags: Flags, defaults: Readonly<Record<string, string>> = {})
   return loadConfig({ ...defaults, ...process.env, ...Object.fromEntries(given) });
 }
 
-/** Resolves at SIGTERM or SIGINT; a second one ends the process at once. */
-function firstSignal(): Promise<NodeJS.Signals> {
+/** Resolves at SIGTERM or SIGINT; one that nobody asks for ends the process at once. */
+function nextSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => process.once('SIGTERM', resolve).once('SIGINT', resolve));
 }
 
@@ -71,7 +71,7 @@ async function serveUntilSignalled(
   onServing: (server: RunningServer) => Promise<boolean>,
   { logger, signalled, company }: Circumstances = {
     logger: createLogger(config.logLevel),
-    signalled: firstSignal(),
+    signalled: nextSignal(),
   },
 ): Promise<void> {
   const stop = new AbortController();
@@ -108,16 +108,20 @@ async function serveAsWorker(config: Config): Promise<void> {
   }
 }
 
-/** Has several workers serve until SIGTERM or SIGINT, and drain; a second signal ends all processes at once. */
+/** Has several workers serve until SIGTERM or SIGINT, and drain; a second signal has them killed. */
 async function serveAsPrimary(config: Config): Promise<void> {
   const logger = createLogger(config.logLevel);
   const stop = new AbortController();
-  void firstSignal().then((signal) => {
+  const kill = new AbortController();
+  void nextSignal().then(async (signal) => {
+    const second = nextSignal();
     logger.info({ signal }, 'draining');
     stop.abort();
+    logger.warn({ signal: await second }, 'no longer draining');
+    kill.abort();
   });
   const { serveByWorkers } = await import('./composition/workers.ts');
-  process.exitCode = await serveByWorkers(config, logger, stop.signal);
+  process.exitCode = await serveByWorkers(config, logger, { stop: stop.signal, kill: kill.signal });
 }
 
 const program = newProgram();

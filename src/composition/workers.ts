@@ -20,6 +20,14 @@ const UNREACHABLE_MS = 5_000;
 
 type Environment = Readonly<Record<string, string>>;
 
+/** What workers are ended by. */
+export interface Endings {
+  /** Has them drain. */
+  readonly stop: AbortSignal;
+  /** Has those that still drain killed. */
+  readonly kill: AbortSignal;
+}
+
 /** How a worker ended: by itself, by a signal, or because it could not even begin. */
 interface End {
   readonly worker?: number;
@@ -73,14 +81,13 @@ class Member implements MeasuredWorker {
  *
  * The first worker starts alone: if it cannot, neither could the others.
  *
- * @param stop has the workers drain
  * @returns the exit code: that of the first worker if it ends before it has served, 0 after an orderly end
  */
-export async function serveByWorkers(config: Config, logger: Logger, stop: AbortSignal): Promise<number> {
+export async function serveByWorkers(config: Config, logger: Logger, endings: Endings): Promise<number> {
   const opened = new Opened();
   try {
     const environment = await databaseEnvironment(config, logger, opened);
-    return await new Workers(config, logger, stop, environment).serve();
+    return await new Workers(config, logger, endings, environment).serve();
   } finally {
     await opened.close();
     logger.info('stopped');
@@ -100,6 +107,7 @@ class Workers {
   readonly #config: Config;
   readonly #logger: Logger;
   readonly #stop: AbortSignal;
+  readonly #kill: AbortSignal;
   readonly #environment: Environment;
   readonly #metrics = new WorkerMetrics();
   readonly #members = new Map<number, Member>();
@@ -109,10 +117,11 @@ class Workers {
   #served = false;
   #complete = false;
 
-  constructor(config: Config, logger: Logger, stop: AbortSignal, environment: Environment) {
+  constructor(config: Config, logger: Logger, { stop, kill }: Endings, environment: Environment) {
     this.#config = config;
     this.#logger = logger;
     this.#stop = stop;
+    this.#kill = kill;
     this.#environment = environment;
     this.#addresses = { grpcAddress: config.grpcAddress, httpAddress: config.httpAddress };
   }
@@ -215,7 +224,7 @@ class Workers {
   async #drain(ended: AbortSignal): Promise<void> {
     for (const { worker } of this.#living()) worker.process.kill('SIGTERM');
     const timeout = this.#config.drainTimeoutMs + STOP_MARGIN_MS;
-    await sleep(timeout, undefined, { signal: ended }).catch(() => undefined);
+    await sleep(timeout, undefined, { signal: AbortSignal.any([ended, this.#kill]) }).catch(() => undefined);
     for (const { id, worker } of this.#living()) {
       this.#logger.error({ worker: id }, 'a worker does not end, and is killed');
       worker.process.kill('SIGKILL');

@@ -93,7 +93,7 @@ describe('platen serve --workers', () => {
 
   let lasting: Server;
   let aging: Server;
-  let waiting: readonly [Server, Server];
+  let waiting: readonly [Server, Server, Server];
   let refused: Server;
   let address: string;
   let dataDir: string;
@@ -109,7 +109,7 @@ describe('platen serve --workers', () => {
     // All at once: a start is mostly a wait.
     lasting = serve();
     aging = serve({ ...embedded, ...UNMEASURED, PLATEN_CONNECTION_AGE_MS: '50' });
-    waiting = [serve(away), serve(away)];
+    waiting = [serve(away), serve(away), serve(away)];
     refused = serve({ PLATEN_GRPC_ADDR: address, ...UNMEASURED });
   });
 
@@ -260,6 +260,18 @@ describe('platen serve --workers', () => {
       const [server] = waiting;
       server.signal('SIGINT');
       assert.equal(await server.exitCode(), 0);
+    });
+
+    it('no worker that hangs outlives a second signal', async () => {
+      const [, , server] = waiting;
+      await server.logged('waiting for the database');
+      const { pid } = server.linesOf('a worker starts')[0]!;
+      process.kill(pid as number, 'SIGSTOP');
+      server.signal('SIGTERM');
+      await server.logged('draining');
+      server.signal('SIGTERM');
+      assert.equal(await server.exitCode(), 1);
+      assert.throws(() => process.kill(pid as number, 0), { code: 'ESRCH' });
     });
 
     it('no worker outlives its primary', async () => {

@@ -56,10 +56,12 @@ describe('platen serve --workers', () => {
   let workers: FakeWorker[];
   let lines: ReturnType<typeof memoryLogger>['lines'];
   let stop: AbortController;
+  let kill: AbortController;
 
   beforeEach(() => {
     workers = [];
     stop = new AbortController();
+    kill = new AbortController();
     mock.method(cluster, 'setupPrimary', () => {});
     mock.method(cluster, 'fork', (environment: Readonly<Record<string, string>>) => {
       const worker = new FakeWorker(workers.length + 1, environment);
@@ -86,7 +88,7 @@ describe('platen serve --workers', () => {
       PLATEN_DRAIN_TIMEOUT_MS: String(DRAIN_TIMEOUT_MS),
       PLATEN_WORKERS: '2',
     });
-    return serveByWorkers(config, memory.logger, stop.signal);
+    return serveByWorkers(config, memory.logger, { stop: stop.signal, kill: kill.signal });
   }
 
   /** The same, to the moment when both serve. */
@@ -255,6 +257,17 @@ describe('platen serve --workers', () => {
       await pass(1);
       assert.deepEqual([first.signals, second.signals], [['SIGTERM'], ['SIGTERM', 'SIGKILL']]);
       assert.equal(linesOf('a worker does not end, and is killed')[0]!['worker'], 2);
+      await second.end(null, 'SIGKILL');
+      assert.equal(await code, 1);
+    });
+
+    it('and at once where nobody wants to wait any longer', async () => {
+      const { code, first, second } = await served();
+      stop.abort();
+      await first.end(0);
+      kill.abort();
+      await turn();
+      assert.deepEqual([first.signals, second.signals], [['SIGTERM'], ['SIGTERM', 'SIGKILL']]);
       await second.end(null, 'SIGKILL');
       assert.equal(await code, 1);
     });
