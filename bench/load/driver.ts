@@ -8,8 +8,11 @@ import { Tally, type TallyReport } from './tally.ts';
 /** How the calls of one process are made. */
 export type Pace =
   | { readonly kind: 'closed'; readonly inFlight: number }
-  /** In calls a second; the first is due `phase` milliseconds after the start. */
-  | { readonly kind: 'open'; readonly rate: number; readonly phase: number };
+  /**
+   * In calls a second; the first is due `phase` milliseconds after the start. Those of the warm-up, which comes before
+   * the seconds of the plan, count only if they fail.
+   */
+  | { readonly kind: 'open'; readonly rate: number; readonly phase: number; readonly warmUpSeconds: number };
 
 /** What one process does. */
 export interface Plan {
@@ -41,6 +44,8 @@ export class Driver {
   readonly #pending = new PendingCalls();
   readonly #done = Promise.withResolvers<void>();
   #submitted = 0;
+  /** Calls that were due before are those of the warm-up. */
+  #countedFrom = 0;
   #isOver = false;
 
   constructor(plan: Plan) {
@@ -58,8 +63,9 @@ export class Driver {
   /** Ends when every call was answered, or has not been for ten seconds after the last was due: it is an error then. */
   async run(): Promise<TallyReport> {
     const { pace } = this.#plan;
-    const begin = performance.now();
-    await (pace.kind === 'closed' ? this.#runClosed(pace.inFlight) : this.#runOpen(begin + pace.phase, pace.rate));
+    const start = performance.now();
+    this.#countedFrom = start + (pace.kind === 'open' ? 1000 * pace.warmUpSeconds : 0);
+    await (pace.kind === 'closed' ? this.#runClosed(pace.inFlight) : this.#runOpen(start, pace));
     this.#isOver = true;
     if (this.#pending.size > 0) await Promise.race([this.#done.promise, sleep(GIVE_UP_MS, undefined, { ref: false })]);
     const end = performance.now();
@@ -68,7 +74,7 @@ export class Driver {
       this.#settle(call, false);
     }
     for (const channel of this.#channels) channel.close();
-    return this.#tally.report((end - begin) / 1000);
+    return this.#tally.report((end - this.#countedFrom) / 1000);
   }
 
   async #runClosed(inFlight: number): Promise<void> {
@@ -78,8 +84,9 @@ export class Driver {
     await sleep(this.#plan.seconds * 1000);
   }
 
-  async #runOpen(firstDue: number, rate: number): Promise<void> {
-    const calls = Math.round(rate * this.#plan.seconds);
+  async #runOpen(start: number, { rate, phase, warmUpSeconds }: Extract<Pace, { kind: 'open' }>): Promise<void> {
+    const firstDue = start + phase;
+    const calls = Math.round(rate * (warmUpSeconds + this.#plan.seconds));
     for (let sent = 0; sent < calls; ) {
       const spare = firstDue + (sent * 1000) / rate - performance.now();
       if (spare > IDLE_MS) await sleep(spare - IDLE_MS + 1);
@@ -88,7 +95,7 @@ export class Driver {
       for (; sent < calls; sent += 1) {
         const due = firstDue + (sent * 1000) / rate;
         if (due > now) break;
-        if (now - due > LATE_MS) this.#tally.countLate();
+        if (now - due > LATE_MS && due >= this.#countedFrom) this.#tally.countLate();
         this.#submit(this.#channels[sent % this.#channels.length]!, due);
       }
       // Frames leave, and answers are read.
@@ -113,6 +120,7 @@ export class Driver {
 
   #settle(call: Call, isAnswered: boolean): void {
     if (!this.#pending.remove(call)) return;
+    if (isAnswered && call.due < this.#countedFrom) return;
     this.#tally.count(isAnswered);
     this.#tally.record(performance.now() - call.due);
   }

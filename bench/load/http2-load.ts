@@ -23,11 +23,11 @@ export async function http2ClosedLoop(
 /** What `openLoop` promises. */
 export async function http2OpenLoop(
   target: LoadTarget,
-  { seconds, connections, rate }: Options & { rate: number },
+  { seconds, connections, rate, warmUpSeconds = 0 }: Options & { rate: number; warmUpSeconds?: number },
 ): Promise<LoadResult & { latencies: Latencies; late: number; unanswered: number }> {
   const processes = rate > RATE_OF_ONE && connections > 1 ? 2 : 1;
   const plans = Array.from({ length: processes }, (_, n): Plan => {
-    const pace: Pace = { kind: 'open', rate: rate / processes, phase: (n * 1000) / rate };
+    const pace: Pace = { kind: 'open', rate: rate / processes, phase: (n * 1000) / rate, warmUpSeconds };
     return { target, connections: Math.floor((connections + n) / processes), seconds, pace };
   });
   const tally = await run(plans);

@@ -46,11 +46,12 @@ export async function closedLoop(
 
 /**
  * At a steady rate, in calls a second over all connections, whatever becomes of the calls before. `late` counts the
- * sends that the generator itself began more than 1 ms late: of many, the latencies are the generator's own.
+ * sends that the generator itself began more than 1 ms late: of many, the latencies are the generator's own. The calls
+ * of a warm-up, which comes before the seconds, count only if they fail: a generator is late until its code is compiled.
  */
 export async function openLoop(
   target: LoadTarget,
-  options: { seconds: number; connections: number; rate: number },
+  options: { seconds: number; connections: number; rate: number; warmUpSeconds?: number },
 ): Promise<LoadResult & { latencies: Latencies; late: number; unanswered: number }> {
   return http2OpenLoop(target, options);
 }

@@ -3,7 +3,7 @@ import type { Call } from './call.ts';
 import type { CpuTimes } from './cpu-probe.ts';
 import { latencyFields, rowOf, type Row } from './row.ts';
 
-/** Until the compiler has seen the code, in seconds. */
+/** Until compilers have seen the code, the server's and the generator's, in seconds. */
 const WARM_UP_SECONDS = 2;
 /** A call at a time that the generator itself sends late does not show; one of so many does. */
 const LATE_SHARE = 0.01;
@@ -70,7 +70,7 @@ async function measureLatency(
   { calls, seconds }: LoadResult,
 ): Promise<Phase> {
   const rate = calls / seconds / 2;
-  const { latencies, late, ...loop } = await openLoop(target, { ...load, rate });
+  const { latencies, late, ...loop } = await openLoop(target, { ...load, rate, warmUpSeconds: WARM_UP_SECONDS });
   await server.settled();
   const share = late / (loop.calls + loop.errors);
   const percent = (100 * share).toFixed(1);

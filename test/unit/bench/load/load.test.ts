@@ -42,6 +42,20 @@ describe('The bench drives real gRPC and compares with a no-op call', () => {
     assert.ok(load.latencies.max >= stallMs && load.latencies.p50 >= 0.49 * stallMs, JSON.stringify(load.latencies));
   });
 
+  it('counts nothing of its warm-up but what fails', async () => {
+    let calls = 0;
+    const failing: Script = (stream) => {
+      calls += 1;
+      if (calls === 1) fail(stream);
+      else answer(stream, ANSWER);
+    };
+    const options = { seconds: 0.2, connections: 2, rate: 1000, warmUpSeconds: 0.3 };
+    const load = await openLoop(await target(failing), options);
+    assert.deepEqual([calls, load.calls, load.errors], [500, 200, 1]);
+    // The last call is due a millisecond before the end.
+    assert.ok(load.seconds >= 0.199, `${load.seconds} s`);
+  });
+
   it('counts an answer without a message as an error, and one that is too short', async () => {
     let calls = 0;
     const scripts: Script[] = [
