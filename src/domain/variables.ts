@@ -9,24 +9,6 @@ import { PatternBudget } from './pattern.ts';
 import { cleanUntrusted, untrustedText } from './untrusted.ts';
 import { compileCheck, type VariableRules, type SnapshotVariables, type ValueCheck } from './variable-rules.ts';
 
-/** What the values of a render came to. */
-export interface ResolvedVariables {
-  /** The merged values by name: what variables_hash covers. */
-  readonly values: JsonObject;
-  /** RFC 8785 canonical JSON of them. */
-  readonly json: string;
-  /** What is inserted, by name, untrusted text inside of its delimiter; a name without a text inserts nothing. */
-  readonly texts: ReadonlyMap<string, string>;
-  /** Required variables without a value, by name. */
-  readonly missing: readonly string[];
-  /** Variables whose value does not fit, by name. */
-  readonly invalid: readonly InvalidVariable[];
-  /** What is wrong with the values together; undefined: nothing. */
-  readonly tooLarge: string | undefined;
-  /** Names that the request gave values for and nothing declares, sorted. */
-  readonly undeclared: readonly string[];
-}
-
 export interface InvalidVariable {
   readonly name: string;
   /** What is wrong, and what would be right; the value itself is not in it. */
@@ -84,15 +66,22 @@ function undeclaredNames(rules: SnapshotVariables, values: JsonObject): readonly
 }
 
 /**
- * A class for the sake of its accessor: V8 makes a new hidden class for each object whose literal has one, which makes
- * whatever reads it slow, and keeps what the accessor refers to in memory until the next full collection of garbage.
+ * What the values of a render came to. A class for the sake of its accessor: V8 makes a new hidden class for each object
+ * whose literal has one, which makes whatever reads it slow, and keeps what the accessor refers to in memory until the
+ * next full collection of garbage.
  */
-class Resolved implements ResolvedVariables {
+export class ResolvedVariables {
+  /** RFC 8785 canonical JSON of the merged values. */
   readonly json: string;
+  /** What is inserted, by name, untrusted text inside of its delimiter; a name without a text inserts nothing. */
   readonly texts: ReadonlyMap<string, string>;
+  /** Required variables without a value, by name. */
   readonly missing: readonly string[];
+  /** Variables whose value does not fit, by name. */
   readonly invalid: readonly InvalidVariable[];
+  /** What is wrong with the values together; undefined: nothing. */
   readonly tooLarge: string | undefined;
+  /** Names that the request gave values for and nothing declares, sorted. */
   readonly undeclared: readonly string[];
   readonly #variables: readonly CompiledVariable[];
   readonly #values: readonly (Json | undefined)[];
@@ -113,7 +102,7 @@ class Resolved implements ResolvedVariables {
     this.undeclared = parts.undeclared;
   }
 
-  /** Made for whoever asks: most templates insert texts. */
+  /** The merged values by name: what variables_hash covers. Made for whoever asks: most templates insert texts. */
   get values(): JsonObject {
     const given = this.#variables.flatMap(({ name }, n): [string, Json][] => {
       const value = this.#values[n];
@@ -173,7 +162,7 @@ export function compileVariables(rules: SnapshotVariables): CompiledVariables {
     const undeclared = undeclaredNames(rules, requestValues);
     json = `{${json}}`;
     const tooLarge = sizeProblem(json, atMost);
-    return new Resolved(variables, values, { json, texts, missing, invalid, tooLarge, undeclared });
+    return new ResolvedVariables(variables, values, { json, texts, missing, invalid, tooLarge, undeclared });
   };
   return Object.freeze({ resolve, bytes: variables.reduce((sum, { check }) => sum + check.bytes, 0) });
 }
