@@ -34,6 +34,6 @@ EXPOSE 50051 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8080/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# Garbage is collected in many short pauses, not in few long ones, and memory stays small (docs/adr/0041).
+# The heap grows in small steps, and nothing in it is old before its time (docs/adr/0041).
 ENTRYPOINT ["node", "--max-semi-space-size=16", "--heap-growing-percent=50", "--no-allocation-site-pretenuring", "src/main.js"]
 CMD ["serve"]
